@@ -1,0 +1,340 @@
+"""The gate: every argument is checked and normalised here, once, into the record that the kernels read.
+
+Compiled, because on small arrays the checks cost more than the sums.
+"""
+from libc.stdlib cimport malloc
+from libc.string cimport memset
+
+cimport numpy as cnp
+import numpy as np
+
+from fastconv.kernels.lines cimport (
+    BOOL, ELEMENTS, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, LONGDOUBLE,
+    UINT8, UINT16, UINT32, UINT64, line_copier, line_copy,
+)
+from fastconv.kernels.problem cimport (
+    EDGE, FILL, MAX_RANK, REFLECT, SYMMETRIC, WRAP, Boundary, Problem, Sliding,
+)
+
+cnp.import_array()
+
+cdef enum:
+    FULL, SAME, VALID
+
+cdef dict MODES = {"full": FULL, "same": SAME, "valid": VALID}
+cdef dict BOUNDARIES = {"fill": FILL, "wrap": WRAP, "symm": SYMMETRIC, "symmetric": SYMMETRIC,
+                        "reflect": REFLECT, "edge": EDGE}
+cdef tuple PAD_MODES = ("constant", "wrap", "symmetric", "reflect", "edge")    # numpy.pad's names, by Boundary
+
+# By NumPy's type number: what a (complex) dtype's parts are, -1 for what cannot be computed with.
+cdef int[64] PART
+# By element: what it is computed as, and its size.
+cdef int[<int> ELEMENTS] COMPUTED = [
+    BOOL, UINT16, UINT16, UINT16, UINT16, UINT32, UINT32, UINT64, UINT64, FLOAT32, FLOAT32, FLOAT64, LONGDOUBLE]
+cdef Py_ssize_t[<int> ELEMENTS] SIZE = [1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8, sizeof(long double)]
+
+
+cdef int named(dict choices, object value, str name) except -1:
+    try:
+        return choices[value]
+    except (KeyError, TypeError):
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}") from None
+
+
+cdef void fill_tables():
+    cdef int i
+    for i in range(64):
+        PART[i] = -1
+    for code, element in zip("?bBhHiIlLqQefdgFDG", (
+            BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, INT64 if sizeof(long) == 8 else INT32,
+            UINT64 if sizeof(long) == 8 else UINT32, INT64, UINT64, FLOAT16, FLOAT32, FLOAT64, LONGDOUBLE,
+            FLOAT32, FLOAT64, LONGDOUBLE)):
+        PART[np.dtype(code).num] = element
+
+fill_tables()
+
+
+# ---------------------------------------------------------------- inputs
+
+cdef cnp.ndarray as_array(object value, str name):
+    cdef cnp.ndarray array = cnp.PyArray_FROM_OF(value, cnp.NPY_ARRAY_ENSUREARRAY)
+    check_dtype(array.dtype, name)
+    return array
+
+
+cdef int check_dtype(object dtype, str name) except -1:
+    cdef int num = dtype.num
+    if num >= 64 or PART[num] < 0:
+        raise TypeError(f"`{name}`: the dtype must be boolean, integer, floating or complex, got {dtype}")
+    return 0
+
+
+cdef object common_dtype(cnp.ndarray a, cnp.ndarray b, object dtype):
+    """What is computed in and returned, in this machine's byte order."""
+    if dtype is not None:
+        dtype = np.dtype(dtype)
+        check_dtype(dtype, "dtype")
+        return dtype.newbyteorder("=")
+    if a.dtype is b.dtype and cnp.PyArray_ISNOTSWAPPED(a):
+        return a.dtype
+    return np.result_type(a, b).newbyteorder("=")
+
+
+cdef bint reads_by_lines(cnp.ndarray a, object dtype):
+    """Whether the kernels can convert `a` while they read it, as `a.astype(dtype)` would."""
+    if a.dtype is dtype:
+        return cnp.PyArray_ISALIGNED(a)
+    return (cnp.PyArray_ISALIGNED(a) and cnp.PyArray_ISNOTSWAPPED(a) and dtype.kind != "c"
+            and dtype.char != "e" and np.can_cast(a.dtype, dtype, "same_kind"))
+
+
+cdef object scalar_fill(object fillvalue, object dtype):
+    """`fillvalue` as a 0-d array of `dtype`."""
+    value = np.asarray(fillvalue)
+    if value.size != 1:
+        raise ValueError(f"`fillvalue` must be a scalar, got an array of shape {value.shape}")
+    check_dtype(value.dtype, "fillvalue")
+    value = value.reshape(())
+    with np.errstate(all="ignore"):
+        cast = value.astype(dtype) if value.dtype.kind != "c" or dtype.kind == "c" else value.real.astype(dtype)
+    if dtype.kind in "biu" and not cast == value or dtype.kind != "c" and value.imag != 0:
+        raise ValueError(f"`fillvalue` must be a value of the result's dtype {dtype}, got {fillvalue!r}")
+    return cast
+
+
+# ---------------------------------------------------------------- outputs
+
+cdef int check_out(object out, tuple shape, object dtype) except -1:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"`out` must be an array, got {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"`out` must have the result's shape {shape}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("`out` must be writable, got a read-only array")
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise TypeError(f"`out` must take the result's dtype {dtype} by a same-kind cast, got {out.dtype}")
+    return 0
+
+
+cdef bint computes_into(cnp.ndarray out, object dtype, cnp.ndarray a, cnp.ndarray b):
+    """Whether the kernels can write straight into `out`: no cast, and nothing that is still to be read."""
+    return (out.dtype == dtype and cnp.PyArray_ISBEHAVED(out) and 0 not in (<object> out).strides
+            and not np.may_share_memory(out, a) and not np.may_share_memory(out, b))
+
+
+# ---------------------------------------------------------------- the sliding window
+
+cdef tuple BACKWARDS = tuple([(slice(None, None, -1),) * rank for rank in range(MAX_RANK)])
+
+
+cdef object reversed_axes(cnp.ndarray a):
+    return a[BACKWARDS[a.ndim]]
+
+
+cdef bint swaps(int mode, cnp.ndarray a, cnp.ndarray b) except -1:
+    """For "valid", whether the second input contains the first, as SciPy decides."""
+    cdef bint first = True, second = True
+    cdef int i
+    if mode != VALID:
+        return False
+    for i in range(a.ndim):
+        first = first and a.shape[i] >= b.shape[i]
+        second = second and b.shape[i] >= a.shape[i]
+    if not (first or second):
+        raise ValueError("`mode`: for 'valid', one input must be at least as large as the other in every "
+                         f"dimension, got shapes {(<object> a).shape} and {(<object> b).shape}")
+    return not first
+
+
+cdef void place(Sliding* s, int axis, cnp.ndarray x, cnp.ndarray kernel, int i, int mode, bint planar_same):
+    """Axis `i` of the arrays becomes axis `axis` of the record: how many outputs, and the first one's place."""
+    cdef Py_ssize_t n = x.shape[i], k = kernel.shape[i]
+    s.x_size[axis] = n
+    s.x_stride[axis] = x.strides[i]
+    s.kernel_size[axis] = k
+    if mode == FULL:
+        s.out_size[axis] = max(0, n + k - 1)
+        s.offset[axis] = k - 1
+    elif mode == SAME:
+        s.out_size[axis] = n
+        s.offset[axis] = (k - 1) // 2 if planar_same else k // 2
+    else:
+        s.out_size[axis] = n - k + 1
+        s.offset[axis] = 0
+
+
+cdef inline void negate(int element, char* values, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if element == FLOAT32:
+            (<float*> values)[i] = -(<float*> values)[i]
+        elif element == FLOAT64:
+            (<double*> values)[i] = -(<double*> values)[i]
+        else:
+            (<long double*> values)[i] = -(<long double*> values)[i]
+
+
+cdef int pack_weights(Problem p) except -1:
+    """The kernel in the element type computed with, [plane of out][outer axes][plane of x][rows][columns].
+
+    With v the kernel, conjugated for a correlation, the real and the imaginary part of x * v are two sums over the
+    planes of x: of (v.real, -v.imag) and of (v.imag, v.real).
+    """
+    cdef cnp.ndarray kernel = p.kernel
+    cdef Sliding* s = &p.sliding
+    cdef int source = PART[kernel.dtype.num], last = kernel.ndim - 1, axis
+    cdef Py_ssize_t size = SIZE[s.element], kw = kernel.shape[last], kh = s.kernel_size[s.rank - 2]
+    cdef Py_ssize_t rows = kernel.size // kw, row, left, k, c, part
+    cdef line_copy copier = line_copier(source, s.element)
+    cdef const char* at
+    cdef char* to
+    cdef bint minus
+    p.weights = <char*> malloc(s.planes * s.planes * kernel.size * size)
+    if p.weights == NULL:
+        raise MemoryError(f"no memory to pack a kernel of shape {(<object> kernel).shape}")
+    s.weights = p.weights
+    for row in range(rows):
+        at = <const char*> cnp.PyArray_DATA(kernel)
+        left = row
+        for axis in range(last - 1, -1, -1):
+            at += left % kernel.shape[axis] * kernel.strides[axis]
+            left //= kernel.shape[axis]
+        for k in range(s.planes):
+            for c in range(s.planes):
+                part = k ^ c
+                to = p.weights + (((k * (rows // kh) + row // kh) * s.planes + c) * kh + row % kh) * kw * size
+                copier(to, size, at + part * SIZE[source], kernel.strides[last], kw)
+                if p.conjugate_x:
+                    minus = k and c
+                else:
+                    minus = part and (c if not p.conjugate_kernel else k)
+                if minus:
+                    negate(s.element, to, kw)
+    return 0
+
+
+cdef int fill_record(Problem p, int mode, bint planar_same) except -1:
+    """Sizes and strides from the arrays, in the record; the rank is 2 at least."""
+    cdef Sliding* s = &p.sliding
+    cdef cnp.ndarray x = p.x, kernel = p.kernel
+    cdef int rank = x.ndim, i, front = 1 if rank == 1 else 0
+    s.rank = rank + front
+    if front:
+        s.x_size[0] = s.kernel_size[0] = s.out_size[0] = 1
+        s.x_stride[0] = s.out_stride[0] = s.offset[0] = 0
+    for i in range(rank):
+        place(s, i + front, x, kernel, i, mode, planar_same)
+    s.x = <const char*> cnp.PyArray_DATA(x)
+    s.x_element = PART[x.dtype.num]
+    s.x_plane = SIZE[s.x_element]
+    return 0
+
+
+cdef int set_dtype(Problem p, object dtype) except -1:
+    cdef Sliding* s = &p.sliding
+    p.dtype = dtype
+    s.out_element = PART[dtype.num]
+    s.out_plane = SIZE[s.out_element]
+    s.element = COMPUTED[s.out_element]
+    s.planes = 2 if cnp.PyTypeNum_ISCOMPLEX(dtype.num) else 1
+    return 0
+
+
+cdef int set_border(Problem p, Boundary boundary, object fillvalue) except -1:
+    cdef cnp.ndarray value
+    cdef Sliding* s = &p.sliding
+    memset(s.fill, 0, sizeof(s.fill))
+    s.boundary = boundary
+    p.boundary = PAD_MODES[<int> boundary]
+    if fillvalue is 0:
+        p.fill = 0
+        return 0
+    value = scalar_fill(fillvalue, p.dtype)
+    p.fill = value
+    line_copier(s.out_element, s.element)(
+        s.fill, SIZE[s.element], <const char*> cnp.PyArray_DATA(value), SIZE[s.out_element], s.planes)
+    return 0
+
+
+cdef int set_out(Problem p, object out, cnp.ndarray a, cnp.ndarray b) except -1:
+    cdef Sliding* s = &p.sliding
+    cdef cnp.ndarray target
+    cdef int rank = a.ndim, front = s.rank - rank, i
+    if out is None:
+        p.out = cnp.PyArray_EMPTY(rank, <cnp.npy_intp*> s.out_size + front, p.dtype.num, 0)
+    else:
+        shape = tuple([s.out_size[i + front] for i in range(rank)])
+        check_out(out, shape, p.dtype)
+        p.result = out
+        p.out = out if computes_into(out, p.dtype, a, b) else np.empty(shape, p.dtype)
+    target = p.out
+    for i in range(rank):
+        s.out_stride[i + front] = target.strides[i]
+    s.out = <char*> cnp.PyArray_DATA(target)
+    return 0
+
+
+cdef bint smaller_slides(Problem p, int mode, bint planar, cnp.ndarray a, cnp.ndarray b):
+    """Whether to exchange the inputs of a "full" sum, which is symmetric in them, to save products with the border.
+
+    SciPy's N-D pair does; its two-dimensional pair does not, which infinities next to the border would tell.
+    """
+    return (mode == FULL and p.sliding.boundary == FILL and not p.fill and b.size > a.size
+            and (not planar or p.dtype.kind in "biu"))
+
+
+def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint planar):
+    """The record of one correlation (or convolution) with SciPy's meaning of `mode` and of swapped inputs.
+
+    `planar` asks for the rules of SciPy's two-dimensional pair: rank 2, and their centring of "same".
+    """
+    cdef cnp.ndarray a = as_array(in1, "in1"), b = as_array(in2, "in2")
+    cdef Problem p = Problem.__new__(Problem)
+    cdef int m, rank = a.ndim
+    cdef bint swapped
+    if planar and (rank != 2 or b.ndim != 2):
+        raise ValueError("`in1` and `in2` must both be 2-D arrays, got shapes "
+                         f"{(<object> a).shape} and {(<object> b).shape}")
+    if rank != b.ndim or rank >= MAX_RANK:
+        raise ValueError("`in1` and `in2` must have the same number of dimensions, got shapes "
+                         f"{(<object> a).shape} and {(<object> b).shape}")
+    m = named(MODES, mode, "mode")
+    set_dtype(p, common_dtype(a, b, dtype))
+    set_border(p, <Boundary> named(BOUNDARIES, boundary, "boundary"), fillvalue)
+    swapped = swaps(m, a, b) or smaller_slides(p, m, planar, a, b)
+    p.conjugate_x = swapped and not convolve
+    p.conjugate_kernel = not swapped and not convolve
+    x, kernel = (b, a) if swapped else (a, b)
+    if p.conjugate_x:    # sum of x[n + k] conj(w[k]) with x slid along w: both read backwards
+        x = reversed_axes(x)
+    if convolve or p.conjugate_x:
+        kernel = reversed_axes(kernel)
+    if rank == 0:
+        x, kernel = x.reshape(1), kernel.reshape(1)
+    p.x = x if reads_by_lines(x, p.dtype) else x.astype(p.dtype)
+    p.kernel = kernel if reads_by_lines(kernel, p.dtype) else kernel.astype(p.dtype)
+    fill_record(p, m, planar and not convolve)
+    set_out(p, out, a, b)
+    if p.x.size == 0 and p.out.size and p.kernel.size and p.sliding.boundary != FILL:
+        raise ValueError(f"`boundary`: an empty input can only be continued by 'fill', got {boundary!r} for shape "
+                         f"{(<object> a).shape}")
+    if p.kernel.size and p.out.size:
+        pack_weights(p)
+    return p
+
+
+def part(Problem whole, cnp.ndarray x, cnp.ndarray out):
+    """The record of a block of another: its kernel slid over `x`, a stretch of the continued image, into `out`."""
+    cdef Problem p = Problem.__new__(Problem)
+    cdef int i, front
+    p.x, p.kernel, p.out = x, whole.kernel, out
+    set_dtype(p, whole.dtype)
+    set_border(p, FILL, 0)
+    p.conjugate_x, p.conjugate_kernel = whole.conjugate_x, whole.conjugate_kernel
+    fill_record(p, VALID, False)
+    front = p.sliding.rank - x.ndim
+    for i in range(x.ndim):
+        p.sliding.out_stride[i + front] = out.strides[i]
+    p.sliding.out = <char*> cnp.PyArray_DATA(out)
+    pack_weights(p)
+    return p

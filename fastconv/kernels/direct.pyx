@@ -1,0 +1,428 @@
+"""Direct correlation of an N-D array with one kernel.
+
+    out[o] = sum over k of x[o + k - offset] * weights[k]
+
+One row of output is the sum of the kernel's rows slid along as many rows of x. So the unit is a *line*: the
+stretch of a row of x that a piece of output rows needs, element type and unit stride as the tile wants them. A
+line that lies within the image is read where it is; any other is gathered into scratch with its border and its
+conversion, so no large array is ever padded or cast. A row of a "fill" border is one constant line for all.
+
+A *tile* of 4 rows by a few vectors of output stays in registers while the rows of x pass by: row y of x meets
+kernel row y - r at output row r, so each vector that is loaded is used by up to 4 sums.
+
+Each output is summed over the kernel in one order, whatever the piece, the tile or the worker: axes outside in,
+planes of x within the outer axes, rows, columns.
+"""
+from cython.parallel cimport parallel, prange, threadid
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from fastconv.kernels.lines cimport (
+    BOOL, INT8, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT32, FLOAT64, LONGDOUBLE, UINT8,
+    line_copier, line_copy,
+)
+from fastconv.kernels.problem cimport FILL, WRAP, SYMMETRIC, REFLECT, Problem, Sliding
+from fastconv.kernels.simd cimport (
+    COLUMNS, LINE_COLUMNS, V, element_size, multiply_add,
+    vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
+)
+
+cdef enum:
+    ROWS = 4                   # of a tile
+    MAX_VECTORS = 16           # a tile's sums
+    LINES_CACHE = 24 * 1024    # bytes of x that a row of tiles passes over: most of the first-level cache
+    PIECE_CACHE = 256 * 1024   # bytes of x gathered for a piece: a quarter of the second-level cache
+    MIN_BLOCKS = 16            # for an even split among workers
+
+# Output columns [start, stop): cut into `pieces`, their lines read in place or gathered.
+cdef struct Region:
+    Py_ssize_t start
+    Py_ssize_t stop
+    Py_ssize_t pieces
+    bint in_place
+
+# How the output is cut into blocks: outer indices x bands of rows x pieces of columns.
+cdef struct Plan:
+    const Sliding* s
+    Py_ssize_t groups          # of kernel rows: the kernel's outer axes x the planes of x
+    Py_ssize_t kh
+    Py_ssize_t kw
+    Py_ssize_t outer           # output indices over the outer axes
+    Py_ssize_t band            # output rows of a block
+    Py_ssize_t bands
+    Py_ssize_t width           # output columns of a piece, at most
+    Region regions[3]
+    Py_ssize_t pieces
+    Py_ssize_t lines           # rows of x a block reads, per group
+    Py_ssize_t line_bytes      # of a gathered line, whole vectors
+    Py_ssize_t constant_bytes  # of the constant line, which stands for lines in place too
+    bint store_in_place
+    line_copy gather
+    line_copy scatter
+
+cdef struct Scratch:
+    const char** lines         # [group][row of x]: where each line starts
+    char* gathered             # [group][row of x][line_bytes]
+    char* constant             # [plane of x][constant_bytes]: the fill value
+    char* tile                 # [ROWS][tile's columns]: a tile's result on its way to a converted or partial row
+
+
+# ---------------------------------------------------------------- tiles: vectors only
+
+cdef inline void pass_row(V* total, const char* x, const char* weights, Py_ssize_t kw,
+                          const int first, const int last, const int columns) noexcept nogil:
+    """Adds one row of x to output rows first..last-1; `weights` is the kernel row that meets output row 0."""
+    cdef V column[MAX_VECTORS]
+    cdef Py_ssize_t j, size = element_size(total)
+    cdef int r, c
+    for j in range(kw):
+        for c in range(columns):
+            # volatile: load once and keep, or the compiler reloads x for each row of the tile
+            column[c] = (<volatile V*> (x + j * size))[c]
+        for r in range(first, last):
+            for c in range(columns):
+                total[r * columns + c] = multiply_add(
+                    total[r * columns + c], column[c], weights + (j - r * kw) * size)
+
+
+cdef inline void row_tile(V* out, const char** lines, Py_ssize_t at, const char* weights, const Plan* p,
+                          const int columns) noexcept nogil:
+    """One output row of `columns` vectors, for kernels of one row."""
+    cdef V total[MAX_VECTORS]
+    cdef V zero
+    cdef Py_ssize_t g
+    cdef int c
+    memset(&zero, 0, sizeof(zero))
+    for c in range(columns):
+        total[c] = zero
+    for g in range(p.groups):
+        pass_row(total, lines[g * p.lines] + at, weights + g * p.kw * element_size(out), p.kw, 0, 1, columns)
+    for c in range(columns):
+        out[c] = total[c]
+
+
+cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssize_t at, const char* weights,
+                      const Plan* p, Py_ssize_t rows, const int columns) noexcept nogil:
+    """`rows` <= ROWS output rows of `columns` vectors. The switch makes the rows of each pass constants."""
+    cdef V total[MAX_VECTORS]
+    cdef V zero
+    cdef Py_ssize_t g, y, row_bytes = p.kw * element_size(out)
+    cdef int r, c, passing
+    cdef const char* x
+    cdef const char* w
+    memset(&zero, 0, sizeof(zero))
+    for c in range(ROWS * columns):
+        total[c] = zero
+    for g in range(p.groups):
+        for y in range(rows + p.kh - 1):
+            x = lines[g * p.lines + y] + at
+            w = weights + (g * p.kh + y) * row_bytes
+            passing = <int> (max(0, y - p.kh + 1) * 8 + min(rows, y + 1))
+            if passing == 0o04: pass_row(total, x, w, p.kw, 0, 4, columns)
+            elif passing == 0o01: pass_row(total, x, w, p.kw, 0, 1, columns)
+            elif passing == 0o02: pass_row(total, x, w, p.kw, 0, 2, columns)
+            elif passing == 0o03: pass_row(total, x, w, p.kw, 0, 3, columns)
+            elif passing == 0o12: pass_row(total, x, w, p.kw, 1, 2, columns)
+            elif passing == 0o13: pass_row(total, x, w, p.kw, 1, 3, columns)
+            elif passing == 0o14: pass_row(total, x, w, p.kw, 1, 4, columns)
+            elif passing == 0o23: pass_row(total, x, w, p.kw, 2, 3, columns)
+            elif passing == 0o24: pass_row(total, x, w, p.kw, 2, 4, columns)
+            elif passing == 0o34: pass_row(total, x, w, p.kw, 3, 4, columns)
+    for r in range(ROWS):
+        if r < rows:
+            for c in range(columns):
+                (<V*> (<char*> out + r * out_stride))[c] = total[r * columns + c]
+
+
+# ---------------------------------------------------------------- lines: borders and conversion
+
+cdef inline Py_ssize_t within(Py_ssize_t i, Py_ssize_t n, int boundary) noexcept nogil:
+    """The index that index i of the continued axis stands for; -1 for the fill value."""
+    cdef Py_ssize_t period
+    if 0 <= i < n:
+        return i
+    if boundary == FILL:
+        return -1
+    if boundary == WRAP:
+        i %= n
+        return i + n if i < 0 else i
+    if boundary == SYMMETRIC or boundary == REFLECT:
+        period = 2 * n if boundary == SYMMETRIC else max(2 * n - 2, 1)
+        i %= period
+        if i < 0:
+            i += period
+        return i if i < n else (period - 1 - i if boundary == SYMMETRIC else period - i)
+    return 0 if i < 0 else n - 1
+
+
+cdef inline Py_ssize_t gather_ends(const Plan* p, const char* row, Py_ssize_t stride, Py_ssize_t start,
+                                   Py_ssize_t stop, char* to, Py_ssize_t size) noexcept nogil:
+    """Border elements start..stop-1 of a row, all outside the image."""
+    cdef Py_ssize_t i, axis = p.s.rank - 1
+    for i in range(start, stop):
+        p.gather(to, size, row + within(i, p.s.x_size[axis], p.s.boundary) * stride, stride, 1)
+        to += size
+    return 0
+
+
+cdef void gather_line(const Plan* p, const char* row, Py_ssize_t start, Py_ssize_t n, const char* constant,
+                      char* to, Py_ssize_t size) noexcept nogil:
+    """Elements start..start+n-1 of a continued row."""
+    cdef Py_ssize_t axis = p.s.rank - 1, stride = p.s.x_stride[axis]
+    cdef Py_ssize_t left = min(max(start, 0), start + n)
+    cdef Py_ssize_t right = max(left, min(start + n, p.s.x_size[axis]))
+    if p.s.boundary == FILL:
+        memcpy(to, constant, (left - start) * size)
+        memcpy(to + (right - start) * size, constant, (start + n - right) * size)
+    else:
+        gather_ends(p, row, stride, start, left, to, size)
+        gather_ends(p, row, stride, right, start + n, to + (right - start) * size, size)
+    if right > left:
+        p.gather(to + (left - start) * size, size, row + left * stride, stride, right - left)
+
+
+cdef const char* outer_row(const Plan* p, Py_ssize_t out_index, Py_ssize_t tap) noexcept nogil:
+    """Where x starts for an output index and a tap, both flat over the outer axes; NULL in the fill border."""
+    cdef const char* at = p.s.x
+    cdef Py_ssize_t i
+    cdef int axis
+    for axis in range(p.s.rank - 3, -1, -1):
+        i = within(out_index % p.s.out_size[axis] + tap % p.s.kernel_size[axis] - p.s.offset[axis],
+                   p.s.x_size[axis], p.s.boundary)
+        if i < 0:
+            return NULL
+        at += i * p.s.x_stride[axis]
+        out_index //= p.s.out_size[axis]
+        tap //= p.s.kernel_size[axis]
+    return at
+
+
+cdef void find_lines(const Plan* p, Scratch* scratch, Py_ssize_t outer, Py_ssize_t first, Py_ssize_t rows,
+                     Py_ssize_t start, Py_ssize_t columns, bint in_place, Py_ssize_t size) noexcept nogil:
+    """Points scratch.lines at the rows of x behind output rows first.. and columns start.., gathered if need be."""
+    cdef Py_ssize_t g, y, i, axis = p.s.rank - 2
+    cdef Py_ssize_t column = start - p.s.offset[axis + 1], n = columns + p.kw - 1
+    cdef const char* origin
+    cdef const char* row
+    cdef const char* constant
+    cdef char* to
+    for g in range(p.groups):
+        origin = outer_row(p, outer, g // p.s.planes)
+        constant = scratch.constant + (g % p.s.planes) * p.constant_bytes
+        for y in range(rows + p.kh - 1):
+            i = within(first + y - p.s.offset[axis], p.s.x_size[axis], p.s.boundary)
+            if origin == NULL or i < 0:
+                scratch.lines[g * p.lines + y] = constant
+                continue
+            row = origin + i * p.s.x_stride[axis] + (g % p.s.planes) * p.s.x_plane
+            if in_place:
+                scratch.lines[g * p.lines + y] = row + column * size
+            else:
+                to = scratch.gathered + (g * p.lines + y) * p.line_bytes
+                gather_line(p, row, column, n, constant, to, size)
+                scratch.lines[g * p.lines + y] = to
+
+
+
+# ---------------------------------------------------------------- blocks
+
+cdef inline void store(const Plan* p, const char* tile, Py_ssize_t tile_stride, char* out, Py_ssize_t rows,
+                       Py_ssize_t columns, Py_ssize_t size) noexcept nogil:
+    """A tile's result to rows of out that want conversion, strides, or less than a vector."""
+    cdef Py_ssize_t r, axis = p.s.rank - 1
+    for r in range(rows):
+        p.scatter(out + r * p.s.out_stride[axis - 1], p.s.out_stride[axis], tile + r * tile_stride, size, columns)
+
+
+cdef void sweep(V* like, const Plan* p, Scratch* scratch, const char* weights, char* out, Py_ssize_t rows,
+                Py_ssize_t columns) noexcept nogil:
+    """Covers a block with tiles. What is left of a row is a tile moved back over its neighbour: the same bits."""
+    cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size
+    cdef int tile_columns = LINE_COLUMNS if p.kh == 1 else COLUMNS
+    cdef Py_ssize_t height = 1 if p.kh == 1 else ROWS, wide = tile_columns * lanes
+    cdef Py_ssize_t out_step = p.s.out_stride[p.s.rank - 1], row_step = p.s.out_stride[p.s.rank - 2]
+    cdef Py_ssize_t r = 0, m, c, step, stride
+    cdef bint in_place = p.store_in_place and columns >= lanes
+    cdef V* to
+    while r < rows:
+        m = min(height, rows - r)
+        c = 0
+        while c < columns:
+            step = wide if columns >= wide and columns - c > lanes else lanes
+            c = max(0, min(c, columns - step))
+            to = <V*> (out + r * row_step + c * size) if in_place else <V*> scratch.tile
+            stride = row_step if in_place else step * size
+            if p.kh == 1:
+                if step == wide: row_tile(to, scratch.lines + r, c * size, weights, p, LINE_COLUMNS)
+                else: row_tile(to, scratch.lines + r, c * size, weights, p, 1)
+            else:
+                if step == wide: tile(to, stride, scratch.lines + r, c * size, weights, p, m, COLUMNS)
+                else: tile(to, stride, scratch.lines + r, c * size, weights, p, m, 1)
+            if not in_place:
+                store(p, scratch.tile, stride, out + r * row_step + c * out_step, m, min(step, columns - c), size)
+            c += step
+        r += height
+
+
+cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noexcept nogil:
+    """Computes one block of the output."""
+    cdef Py_ssize_t piece = index % p.pieces, band = index // p.pieces % p.bands, outer = index // p.pieces // p.bands
+    cdef Py_ssize_t first = band * p.band, rows = min(p.band, p.s.out_size[p.s.rank - 2] - first)
+    cdef Py_ssize_t size = element_size(like), start, columns, plane
+    cdef const Region* region = p.regions
+    cdef char* out = p.s.out
+    cdef int axis = p.s.rank - 1
+    while piece >= region.pieces:
+        piece -= region.pieces
+        region += 1
+    start = region.start + piece * p.width
+    columns = min(p.width, region.stop - start)
+    find_lines(p, scratch, outer, first, rows, start, columns, region.in_place, size)
+    out += first * p.s.out_stride[axis - 1] + start * p.s.out_stride[axis]
+    for axis in range(p.s.rank - 3, -1, -1):
+        out += outer % p.s.out_size[axis] * p.s.out_stride[axis]
+        outer //= p.s.out_size[axis]
+    for plane in range(p.s.planes):
+        sweep(like, p, scratch, p.s.weights + plane * p.groups * p.kh * p.kw * size,
+              out + plane * p.s.out_plane, rows, columns)
+
+
+# ---------------------------------------------------------------- the plan
+
+cdef inline Py_ssize_t whole(Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
+    return (n + unit - 1) // unit * unit
+
+
+cdef inline bint same_bits(int element, int computed) noexcept nogil:
+    """Whether lines of `element` can be read and written as they are."""
+    return (element == computed or element == INT16 and computed == UINT16
+            or element == INT32 and computed == UINT32 or element == INT64 and computed == UINT64)
+
+
+cdef inline bint reads_in_place(const Sliding* s, Py_ssize_t size) noexcept nogil:
+    # a boolean may be stored as any byte: never computed with before conversion
+    return (same_bits(s.x_element, s.element) and s.element != BOOL and s.planes == 1
+            and s.x_stride[s.rank - 1] == size)
+
+
+cdef inline bint writes_in_place(const Sliding* s, Py_ssize_t size) noexcept nogil:
+    return same_bits(s.out_element, s.element) and s.planes == 1 and s.out_stride[s.rank - 1] == size
+
+
+cdef void cut_columns(Plan* p, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
+    """Regions and pieces: what the image's lines cover is read in place, the ends of its rows are gathered."""
+    cdef int axis = p.s.rank - 1, i
+    cdef Py_ssize_t n = p.s.out_size[axis], offset = p.s.offset[axis]
+    cdef Py_ssize_t wide = lanes * (LINE_COLUMNS if p.kh == 1 else COLUMNS)
+    cdef Py_ssize_t inner = max(0, offset), stop = min(n, p.s.x_size[axis] - p.kw + 1 + offset), gathered = 0
+    p.width = LINES_CACHE // (size * p.groups * (p.kh + ROWS - 1))
+    p.width = max(p.width, min(2 * p.kw, PIECE_CACHE // (size * p.groups * (p.kh + ROWS - 1))))
+    p.width = max(p.width // wide, 1) * wide
+    if reads_in_place(p.s, size) and stop - inner >= lanes:
+        if (stop - inner) % p.width < lanes:    # a piece in place holds a vector at least
+            stop -= (stop - inner) % p.width
+    else:
+        inner = stop = n
+    p.regions[0] = Region(0, inner, 0, False)
+    p.regions[1] = Region(inner, stop, 0, True)
+    p.regions[2] = Region(stop, n, 0, False)
+    p.pieces = 0
+    for i in range(3):
+        p.regions[i].pieces = (p.regions[i].stop - p.regions[i].start + p.width - 1) // p.width
+        p.pieces += p.regions[i].pieces
+        if not p.regions[i].in_place:
+            gathered = max(gathered, min(p.width, p.regions[i].stop - p.regions[i].start))
+    # gathered lines have room for whole vectors of output
+    p.line_bytes = whole((whole(gathered, lanes) + p.kw - 1) * size, 64) if gathered else 0
+    p.constant_bytes = whole((whole(min(p.width, n), lanes) + p.kw - 1) * size, 64)
+
+
+cdef void cut_rows(Plan* p, Py_ssize_t size) noexcept nogil:
+    """Bands: few rows if their gathered lines should stay in cache, fewer if there would be too few blocks."""
+    cdef Py_ssize_t rows = p.s.out_size[p.s.rank - 2], unit = 1 if p.kh == 1 else ROWS
+    p.band = min(whole(rows, unit), 64)
+    while p.band > unit and (p.groups * (p.band + p.kh - 1) * p.line_bytes > PIECE_CACHE
+                             or p.outer * p.pieces * rows < MIN_BLOCKS * p.band and p.band > 4 * unit):
+        p.band = whole(p.band // 2, unit)
+    p.bands = (rows + p.band - 1) // p.band
+    p.lines = p.band + p.kh - 1
+
+
+cdef Plan planned(const Sliding* s, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
+    cdef Plan p
+    cdef int axis
+    p.s = s
+    p.kh = s.kernel_size[s.rank - 2]
+    p.kw = s.kernel_size[s.rank - 1]
+    p.groups = s.planes
+    p.outer = 1
+    for axis in range(s.rank - 2):
+        p.groups *= s.kernel_size[axis]
+        p.outer *= s.out_size[axis]
+    p.store_in_place = writes_in_place(s, size)
+    p.gather = line_copier(s.x_element, s.element)
+    p.scatter = line_copier(s.element, s.out_element)
+    cut_columns(&p, size, lanes)
+    cut_rows(&p, size)
+    return p
+
+
+cdef Py_ssize_t scratch_bytes(const Plan* p, Py_ssize_t vector_bytes) noexcept nogil:
+    return (whole(p.groups * p.lines * sizeof(char*), 64) + p.groups * p.lines * p.line_bytes
+            + p.s.planes * p.constant_bytes + whole(MAX_VECTORS * vector_bytes, 64))
+
+
+cdef Scratch laid_out(const Plan* p, char* memory, Py_ssize_t size) noexcept nogil:
+    """A worker's scratch within its part of the memory; the constant lines filled."""
+    cdef Scratch s
+    cdef Py_ssize_t plane, i
+    s.lines = <const char**> memory
+    s.gathered = memory + whole(p.groups * p.lines * sizeof(char*), 64)
+    s.constant = s.gathered + p.groups * p.lines * p.line_bytes
+    s.tile = s.constant + p.s.planes * p.constant_bytes
+    if p.s.boundary == FILL:
+        for plane in range(p.s.planes):
+            for i in range(p.constant_bytes // size):
+                memcpy(s.constant + plane * p.constant_bytes + i * size, p.s.fill + plane * size, size)
+    return s
+
+
+cdef int run(V* like, const Sliding* s, int workers) noexcept nogil:
+    """Returns -1 without memory, before any work."""
+    cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, blocks, i
+    cdef Plan p = planned(s, size, lanes)
+    cdef Scratch scratch
+    cdef char* memory
+    blocks = p.outer * p.bands * p.pieces
+    workers = <int> max(1, min(workers, blocks))
+    per_worker = whole(scratch_bytes(&p, sizeof(V)), 64) + 64    # no cache line of two workers
+    memory = <char*> calloc(workers, per_worker)
+    if memory == NULL:
+        return -1
+    if workers == 1:
+        scratch = laid_out(&p, memory, size)
+        for i in range(blocks):
+            block(like, &p, i, &scratch)
+    else:
+        with parallel(num_threads=workers):
+            scratch = laid_out(&p, memory + threadid() * per_worker, size)
+            for i in prange(blocks, schedule="dynamic"):
+                block(like, &p, i, &scratch)
+    free(memory)
+    return 0
+
+
+def correlate(Problem problem, int workers):
+    """Computes `problem.out` on `workers` threads."""
+    cdef const Sliding* s = &problem.sliding
+    cdef int failed = -1
+    with nogil:
+        if s.element == BOOL: failed = run(<vbool*> NULL, s, workers)
+        elif s.element == UINT16: failed = run(<vint16*> NULL, s, workers)
+        elif s.element == UINT32: failed = run(<vint32*> NULL, s, workers)
+        elif s.element == UINT64: failed = run(<vint64*> NULL, s, workers)
+        elif s.element == FLOAT32: failed = run(<vfloat*> NULL, s, workers)
+        elif s.element == FLOAT64: failed = run(<vdouble*> NULL, s, workers)
+        elif s.element == LONGDOUBLE: failed = run(<vlongdouble*> NULL, s, workers)
+    if failed:
+        raise MemoryError(f"no memory for the scratch of {workers} workers")

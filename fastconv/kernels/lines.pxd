@@ -1,0 +1,13 @@
+from libc.stdint cimport (
+    int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+)
+
+# What an array's elements are. Complex arrays are two planes of one of these.
+cdef enum Element:
+    BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT16, FLOAT32, FLOAT64, LONGDOUBLE, ELEMENTS
+
+# Copies `n` elements from one line to another, strides in bytes, converting as C does.
+ctypedef void (*line_copy)(char* to, Py_ssize_t to_stride, const char* source, Py_ssize_t stride,
+                           Py_ssize_t n) noexcept nogil
+
+cdef line_copy line_copier(int source, int to) noexcept nogil

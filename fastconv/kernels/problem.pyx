@@ -1,0 +1,24 @@
+"""The frozen record of one call. See problem.pxd, which declares it for the gate and the kernels."""
+from libc.stdlib cimport free
+
+import numpy as np
+
+
+cdef class Problem:
+
+    def __dealloc__(self):
+        free(self.weights)
+
+    @property
+    def offset(self):
+        """How far ahead of output 0 the kernel starts, per axis of `x`."""
+        cdef int rank = self.x.ndim, front = self.sliding.rank - rank, i
+        return tuple([self.sliding.offset[i + front] for i in range(rank)])
+
+    def finish(self):
+        """What the caller gets, once `out` is computed."""
+        if self.result is None:
+            return self.out if self.out.ndim else self.out[()]
+        if self.result is not self.out:
+            np.copyto(self.result, self.out, casting="same_kind")
+        return self.result

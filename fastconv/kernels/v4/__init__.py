@@ -1,0 +1,1 @@
+"""The kernels built for x86-64-v4."""

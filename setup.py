@@ -1,0 +1,83 @@
+"""Builds the extension modules: each kernel once for each instruction set that the compiler can produce."""
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+GATE = ["fastconv._geometry", "fastconv.kernels.cpu", "fastconv.kernels.lines", "fastconv.kernels.problem"]
+KERNELS = ["direct"]
+# GCC splits 512-bit vectors in its own loops unless told; the kernels choose their width themselves.
+LEVELS = {
+    "v3": ["-march=x86-64-v3"],
+    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
+COMMON = ["-O3", "-fwrapv"]
+OPENMP = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"]), (["/openmp"], [])]
+
+
+def modules():
+    """Every module from one source; those of an instruction set from a stub that includes it."""
+    names = GATE + [f"fastconv.kernels.{kernel}" for kernel in KERNELS]
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        names += [f"fastconv.kernels.{level}.{kernel}" for level in LEVELS for kernel in KERNELS]
+    return [Extension(name, [name.replace(".", "/") + ".pyx"], include_dirs=[numpy.get_include()],
+                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]) for name in names]
+
+
+class BuildExt(build_ext):
+    """Asks the compiler what it can do by compiling and linking a few lines, and drops what it cannot."""
+
+    def builds(self, compile_args, link_args=(), source="int main(void) { return 0; }"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "probe.c")
+            path.write_text(source)
+            try:
+                objects = self.compiler.compile([str(path)], output_dir=folder, extra_postargs=list(compile_args))
+                self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=list(link_args))
+            except Exception:    # every compiler class raises its own
+                return False
+        return True
+
+    def openmp(self):
+        """Compile and link arguments, and what show_config will say."""
+        if os.environ.get("FASTCONV_OPENMP", "1") == "0":
+            return [], [], "no: switched off by FASTCONV_OPENMP=0 at build time"
+        source = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }"
+        for compile_args, link_args in OPENMP:
+            if self.builds(compile_args, link_args, source):
+                return compile_args, link_args, "yes"
+        return [], [], "no: the compiler could not build a program with it"
+
+    def build_extensions(self):
+        compile_args, link_args, told = self.openmp()
+        common = COMMON if self.builds(COMMON) else []
+        levels = {level: flags for level, flags in LEVELS.items() if self.builds(flags)}
+        kept = []
+        for extension in self.extensions:
+            level = extension.name.split(".")[-2]
+            if level in LEVELS and level not in levels:
+                continue
+            extension.extra_compile_args = common + compile_args + levels.get(level, [])
+            extension.extra_link_args = link_args
+            extension.define_macros.append(("FC_OPENMP", f'"{told}"'))
+            kept.append(extension)
+        self.extensions = kept
+        super().build_extensions()
+
+
+setup(
+    ext_modules=cythonize(
+        modules(),
+        nthreads=0 if os.name == "nt" else os.cpu_count(),
+        compiler_directives={
+            "language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
+            "initializedcheck": False, "freethreading_compatible": True, "embedsignature": False,
+        },
+    ),
+    cmdclass={"build_ext": BuildExt},
+)
