@@ -9,7 +9,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-GATE = ["fastconv._geometry", "fastconv.kernels.cpu", "fastconv.kernels.lines", "fastconv.kernels.problem"]
+GATE = ["fastconv._geometry", "fastconv._route", "fastconv.kernels.cpu", "fastconv.kernels.lines", "fastconv.kernels.problem"]
 KERNELS = ["direct"]
 # GCC splits 512-bit vectors in its own loops unless told; the kernels choose their width themselves.
 LEVELS = {

@@ -23,6 +23,7 @@ except ImportError:
 # Zen 4 at 3.6 GHz. Complex ones cost twice that.
 _SECONDS = {"f": 1.8e-10, "d": 3.3e-10, "g": 60e-10} if _scipy_fft else {"f": 2.5e-10, "d": 4.5e-10, "g": 80e-10}
 _CALL_SECONDS = 40e-6          # what a block costs in Python and set-up
+_PLAN_SECONDS = 100e-6         # and a plan
 _LARGEST = 1 << 24             # elements of a block, unless the kernel asks for more
 
 
@@ -56,6 +57,11 @@ class Plan:
 def _transform_seconds(shape, dtype):
     size = prod(shape)
     return _SECONDS[precision(dtype)] * (2 if dtype.kind == "c" else 1) * size * log2(max(size, 2))
+
+
+def least_seconds(problem) -> float:
+    """What no plan can undercut: planning itself, and one transform there and back."""
+    return _PLAN_SECONDS + 2 * _transform_seconds((problem.out.size,), problem.dtype)
 
 
 def _steps(outputs: int, taps: int):
@@ -169,7 +175,7 @@ def _periodic(problem, chosen, workers, direct):
     kernel = _folded(problem.kernel.astype(transforms.dtype), problem.offset, chosen.shape)
     sums = transforms.back(transforms.forward(problem.x) * _kernel_spectrum(problem, kernel, transforms))
     if not np.isfinite(sums).all():
-        direct(problem)
+        direct(problem, workers)
         return
     sums = _finished(problem, sums)
     for corner in product(*(range(0, o, n) for o, n in zip(problem.out.shape, chosen.shape, strict=True))):
@@ -178,7 +184,7 @@ def _periodic(problem, chosen, workers, direct):
 
 
 def correlate(problem, chosen: Plan, workers: int, direct) -> None:
-    """Compute `problem.out`; blocks that hold, or overflow to, infinities and NaN go to `direct(sub-problem)`."""
+    """Compute `problem.out`; blocks that hold, or overflow to, infinities and NaN go to `direct(sub-problem, workers)`."""
     if chosen.periodic:
         _periodic(problem, chosen, workers, direct)
         return
@@ -193,4 +199,4 @@ def correlate(problem, chosen: Plan, workers: int, direct) -> None:
         if np.isfinite(sums).all():
             target[...] = _finished(problem, sums)
         else:
-            direct(part(problem, block, target))
+            direct(part(problem, block, target), workers)

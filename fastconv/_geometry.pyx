@@ -49,7 +49,7 @@ cdef void fill_tables():
             BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, INT64 if sizeof(long) == 8 else INT32,
             UINT64 if sizeof(long) == 8 else UINT32, INT64, UINT64, FLOAT16, FLOAT32, FLOAT64, LONGDOUBLE,
             FLOAT32, FLOAT64, LONGDOUBLE)):
-        PART[np.dtype(code).num] = element
+        PART[(<cnp.dtype> np.dtype(code)).type_num] = element
 
 fill_tables()
 
@@ -62,8 +62,8 @@ cdef cnp.ndarray as_array(object value, str name):
     return array
 
 
-cdef int check_dtype(object dtype, str name) except -1:
-    cdef int num = dtype.num
+cdef int check_dtype(cnp.dtype dtype, str name) except -1:
+    cdef int num = dtype.type_num
     if num >= 64 or PART[num] < 0:
         raise TypeError(f"`{name}`: the dtype must be boolean, integer, floating or complex, got {dtype}")
     return 0
@@ -180,12 +180,13 @@ cdef int pack_weights(Problem p) except -1:
     With v the kernel, conjugated for a correlation, the real and the imaginary part of x * v are two sums over the
     planes of x: of (v.real, -v.imag) and of (v.imag, v.real).
     """
-    cdef cnp.ndarray kernel = p.kernel
+    cdef cnp.ndarray kernel = p.given_kernel
     cdef Sliding* s = &p.sliding
-    cdef int source = PART[kernel.dtype.num], last = kernel.ndim - 1, axis
+    cdef int source = PART[cnp.PyArray_TYPE(kernel)], last = kernel.ndim - 1, axis
     cdef Py_ssize_t size = SIZE[s.element], kw = kernel.shape[last], kh = s.kernel_size[s.rank - 2]
     cdef Py_ssize_t rows = kernel.size // kw, row, left, k, c, part
     cdef line_copy copier = line_copier(source, s.element)
+    cdef Py_ssize_t column_step = -kernel.strides[last] if p.reverse_kernel else kernel.strides[last]
     cdef const char* at
     cdef char* to
     cdef bint minus
@@ -196,6 +197,9 @@ cdef int pack_weights(Problem p) except -1:
     for row in range(rows):
         at = <const char*> cnp.PyArray_DATA(kernel)
         left = row
+        if p.reverse_kernel:
+            left = rows - 1 - row
+            at += (kw - 1) * kernel.strides[last]
         for axis in range(last - 1, -1, -1):
             at += left % kernel.shape[axis] * kernel.strides[axis]
             left //= kernel.shape[axis]
@@ -203,7 +207,7 @@ cdef int pack_weights(Problem p) except -1:
             for c in range(s.planes):
                 part = k ^ c
                 to = p.weights + (((k * (rows // kh) + row // kh) * s.planes + c) * kh + row % kh) * kw * size
-                copier(to, size, at + part * SIZE[source], kernel.strides[last], kw)
+                copier(to, size, at + part * SIZE[source], column_step, kw)
                 if p.conjugate_x:
                     minus = k and c
                 else:
@@ -216,7 +220,7 @@ cdef int pack_weights(Problem p) except -1:
 cdef int fill_record(Problem p, int mode, bint planar_same) except -1:
     """Sizes and strides from the arrays, in the record; the rank is 2 at least."""
     cdef Sliding* s = &p.sliding
-    cdef cnp.ndarray x = p.x, kernel = p.kernel
+    cdef cnp.ndarray x = p.x, kernel = p.given_kernel
     cdef int rank = x.ndim, i, front = 1 if rank == 1 else 0
     s.rank = rank + front
     if front:
@@ -225,18 +229,18 @@ cdef int fill_record(Problem p, int mode, bint planar_same) except -1:
     for i in range(rank):
         place(s, i + front, x, kernel, i, mode, planar_same)
     s.x = <const char*> cnp.PyArray_DATA(x)
-    s.x_element = PART[x.dtype.num]
+    s.x_element = PART[cnp.PyArray_TYPE(x)]
     s.x_plane = SIZE[s.x_element]
     return 0
 
 
-cdef int set_dtype(Problem p, object dtype) except -1:
+cdef int set_dtype(Problem p, cnp.dtype dtype) except -1:
     cdef Sliding* s = &p.sliding
     p.dtype = dtype
-    s.out_element = PART[dtype.num]
+    s.out_element = PART[dtype.type_num]
     s.out_plane = SIZE[s.out_element]
     s.element = COMPUTED[s.out_element]
-    s.planes = 2 if cnp.PyTypeNum_ISCOMPLEX(dtype.num) else 1
+    s.planes = 2 if cnp.PyTypeNum_ISCOMPLEX(dtype.type_num) else 1
     return 0
 
 
@@ -246,7 +250,8 @@ cdef int set_border(Problem p, Boundary boundary, object fillvalue) except -1:
     memset(s.fill, 0, sizeof(s.fill))
     s.boundary = boundary
     p.boundary = PAD_MODES[<int> boundary]
-    if fillvalue is 0:
+    s.fill_is_zero = fillvalue is 0
+    if s.fill_is_zero:
         p.fill = 0
         return 0
     value = scalar_fill(fillvalue, p.dtype)
@@ -261,7 +266,7 @@ cdef int set_out(Problem p, object out, cnp.ndarray a, cnp.ndarray b) except -1:
     cdef cnp.ndarray target
     cdef int rank = a.ndim, front = s.rank - rank, i
     if out is None:
-        p.out = cnp.PyArray_EMPTY(rank, <cnp.npy_intp*> s.out_size + front, p.dtype.num, 0)
+        p.out = cnp.PyArray_EMPTY(rank, <cnp.npy_intp*> s.out_size + front, (<cnp.dtype> p.dtype).type_num, 0)
     else:
         shape = tuple([s.out_size[i + front] for i in range(rank)])
         check_out(out, shape, p.dtype)
@@ -307,18 +312,18 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
     x, kernel = (b, a) if swapped else (a, b)
     if p.conjugate_x:    # sum of x[n + k] conj(w[k]) with x slid along w: both read backwards
         x = reversed_axes(x)
-    if convolve or p.conjugate_x:
-        kernel = reversed_axes(kernel)
+    p.reverse_kernel = convolve or p.conjugate_x
     if rank == 0:
         x, kernel = x.reshape(1), kernel.reshape(1)
     p.x = x if reads_by_lines(x, p.dtype) else x.astype(p.dtype)
-    p.kernel = kernel if reads_by_lines(kernel, p.dtype) else kernel.astype(p.dtype)
+    p.given_kernel = kernel if reads_by_lines(kernel, p.dtype) else kernel.astype(p.dtype)
     fill_record(p, m, planar and not convolve)
     set_out(p, out, a, b)
-    if p.x.size == 0 and p.out.size and p.kernel.size and p.sliding.boundary != FILL:
-        raise ValueError(f"`boundary`: an empty input can only be continued by 'fill', got {boundary!r} for shape "
-                         f"{(<object> a).shape}")
-    if p.kernel.size and p.out.size:
+    if cnp.PyArray_SIZE(p.out) and cnp.PyArray_SIZE(p.given_kernel):
+        p.work = <double> cnp.PyArray_SIZE(p.out) * cnp.PyArray_SIZE(p.given_kernel)
+        if cnp.PyArray_SIZE(p.x) == 0 and p.sliding.boundary != FILL:
+            raise ValueError(f"`boundary`: an empty input can only be continued by 'fill', got {boundary!r} for shape "
+                             f"{(<object> a).shape}")
         pack_weights(p)
     return p
 
@@ -327,7 +332,9 @@ def part(Problem whole, cnp.ndarray x, cnp.ndarray out):
     """The record of a block of another: its kernel slid over `x`, a stretch of the continued image, into `out`."""
     cdef Problem p = Problem.__new__(Problem)
     cdef int i, front
-    p.x, p.kernel, p.out = x, whole.kernel, out
+    p.x, p.given_kernel, p.out = x, whole.given_kernel, out
+    p.reverse_kernel = whole.reverse_kernel
+    p.work = <double> out.size * (<cnp.ndarray> p.given_kernel).size
     set_dtype(p, whole.dtype)
     set_border(p, FILL, 0)
     p.conjugate_x, p.conjugate_kernel = whole.conjugate_x, whole.conjugate_kernel

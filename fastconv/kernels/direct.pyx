@@ -309,17 +309,28 @@ cdef inline bint writes_in_place(const Sliding* s, Py_ssize_t size) noexcept nog
     return same_bits(s.out_element, s.element) and s.planes == 1 and s.out_stride[s.rank - 1] == size
 
 
+cdef inline bint rows_leave_image(const Sliding* s) noexcept nogil:
+    """Whether some rows of the continued image are all border."""
+    cdef int axis
+    for axis in range(s.rank - 1):
+        if s.offset[axis] > 0 or s.out_size[axis] + s.kernel_size[axis] - 1 - s.offset[axis] > s.x_size[axis]:
+            return True
+    return False
+
+
 cdef void cut_columns(Plan* p, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
     """Regions and pieces: what the image's lines cover is read in place, the ends of its rows are gathered."""
     cdef int axis = p.s.rank - 1, i
     cdef Py_ssize_t n = p.s.out_size[axis], offset = p.s.offset[axis]
     cdef Py_ssize_t wide = lanes * (LINE_COLUMNS if p.kh == 1 else COLUMNS)
     cdef Py_ssize_t inner = max(0, offset), stop = min(n, p.s.x_size[axis] - p.kw + 1 + offset), gathered = 0
-    p.width = LINES_CACHE // (size * p.groups * (p.kh + ROWS - 1))
+    p.width = LINES_CACHE // (size * p.groups * (p.kh if p.kh == 1 else p.kh + ROWS - 1))
     p.width = max(p.width, min(2 * p.kw, PIECE_CACHE // (size * p.groups * (p.kh + ROWS - 1))))
     p.width = max(p.width // wide, 1) * wide
+    # ends of whole tiles, and between them a vector at least in each piece
+    inner, stop = max(inner, wide), min(stop, n - wide)
     if reads_in_place(p.s, size) and stop - inner >= lanes:
-        if (stop - inner) % p.width < lanes:    # a piece in place holds a vector at least
+        if (stop - inner) % p.width < lanes:
             stop -= (stop - inner) % p.width
     else:
         inner = stop = n
@@ -334,7 +345,9 @@ cdef void cut_columns(Plan* p, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil
             gathered = max(gathered, min(p.width, p.regions[i].stop - p.regions[i].start))
     # gathered lines have room for whole vectors of output
     p.line_bytes = whole((whole(gathered, lanes) + p.kw - 1) * size, 64) if gathered else 0
-    p.constant_bytes = whole((whole(min(p.width, n), lanes) + p.kw - 1) * size, 64)
+    p.constant_bytes = p.line_bytes
+    if rows_leave_image(p.s):
+        p.constant_bytes = whole((whole(min(p.width, n), lanes) + p.kw - 1) * size, 64)
 
 
 cdef void cut_rows(Plan* p, Py_ssize_t size) noexcept nogil:
@@ -373,14 +386,14 @@ cdef Py_ssize_t scratch_bytes(const Plan* p, Py_ssize_t vector_bytes) noexcept n
 
 
 cdef Scratch laid_out(const Plan* p, char* memory, Py_ssize_t size) noexcept nogil:
-    """A worker's scratch within its part of the memory; the constant lines filled."""
+    """A worker's scratch within its part of the zeroed memory; the constant lines filled."""
     cdef Scratch s
     cdef Py_ssize_t plane, i
     s.lines = <const char**> memory
     s.gathered = memory + whole(p.groups * p.lines * sizeof(char*), 64)
     s.constant = s.gathered + p.groups * p.lines * p.line_bytes
     s.tile = s.constant + p.s.planes * p.constant_bytes
-    if p.s.boundary == FILL:
+    if p.s.boundary == FILL and not p.s.fill_is_zero:
         for plane in range(p.s.planes):
             for i in range(p.constant_bytes // size):
                 memcpy(s.constant + plane * p.constant_bytes + i * size, p.s.fill + plane * size, size)
@@ -413,9 +426,12 @@ cdef int run(V* like, const Sliding* s, int workers) noexcept nogil:
 
 
 def correlate(Problem problem, int workers):
-    """Computes `problem.out` on `workers` threads."""
+    """Computes `problem.out` on `workers` threads. A sum of nothing is zero."""
     cdef const Sliding* s = &problem.sliding
     cdef int failed = -1
+    if problem.work == 0:
+        problem.out[...] = 0
+        return
     with nogil:
         if s.element == BOOL: failed = run(<vbool*> NULL, s, workers)
         elif s.element == UINT16: failed = run(<vint16*> NULL, s, workers)

@@ -17,6 +17,7 @@ cdef struct Sliding:
     Py_ssize_t x_stride[MAX_RANK]
     Py_ssize_t out_stride[MAX_RANK]
     Boundary boundary
+    bint fill_is_zero
     int element          # what is computed with: x's lines are converted to it, out's from it
     int x_element
     int out_element
@@ -32,9 +33,12 @@ cdef struct Sliding:
 cdef class Problem:
     cdef Sliding sliding
     cdef char* weights                       # sliding.weights, owned
-    cdef readonly object x, kernel           # the arrays as slid along each other: reversed where need be
+    cdef readonly object x
+    cdef object given_kernel                 # `kernel` before it is reversed
+    cdef bint reverse_kernel
     cdef readonly object out, result         # what is computed into; the caller's `out`, if there is one
     cdef readonly object dtype, fill         # of the computation; the border's value in that dtype
-    cdef readonly str boundary
+    cdef readonly str boundary               # numpy.pad's name for it
+    cdef readonly double work                # products to sum
     # whose imaginary parts change sign: correlation conjugates the kernel, swapped inputs the image
     cdef readonly bint conjugate_x, conjugate_kernel

@@ -10,6 +10,11 @@ cdef class Problem:
         free(self.weights)
 
     @property
+    def kernel(self):
+        """The kernel as it slides along `x`."""
+        return np.flip(self.given_kernel) if self.reverse_kernel else self.given_kernel
+
+    @property
     def offset(self):
         """How far ahead of output 0 the kernel starts, per axis of `x`."""
         cdef int rank = self.x.ndim, front = self.sliding.rank - rank, i
