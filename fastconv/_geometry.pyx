@@ -303,6 +303,7 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
     if rank != b.ndim or rank >= MAX_RANK:
         raise ValueError("`in1` and `in2` must have the same number of dimensions, got shapes "
                          f"{(<object> a).shape} and {(<object> b).shape}")
+    p.planar = planar
     m = named(MODES, mode, "mode")
     set_dtype(p, common_dtype(a, b, dtype))
     set_border(p, <Boundary> named(BOUNDARIES, boundary, "boundary"), fillvalue)

@@ -31,7 +31,7 @@ cdef double _products_a_second(dtype):
 cdef object _transforms(Problem problem, method):
     """The plan of the Fourier transforms if they are to be used, else None."""
     kind = problem.dtype.kind
-    if method == "direct" or kind == "b":
+    if method == "direct" or kind == "b" or problem.planar and kind in "iu":
         return None
     direct_seconds = problem.work / _products_a_second(problem.dtype)
     if method == "auto" and direct_seconds < _fft.least_seconds(problem):

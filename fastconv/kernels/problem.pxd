@@ -42,3 +42,4 @@ cdef class Problem:
     cdef readonly double work                # products to sum
     # whose imaginary parts change sign: correlation conjugates the kernel, swapped inputs the image
     cdef readonly bint conjugate_x, conjugate_kernel
+    cdef readonly bint planar                # of the two-dimensional pair, whose integer sums are always direct
