@@ -22,7 +22,7 @@ except ImportError:
 # Seconds for one real transform of m elements, per m * log2(m): 1024 x 1024 and 128 x 128 x 128, one core of a
 # Zen 4 at 3.6 GHz. Complex ones cost twice that.
 _SECONDS = {"f": 1.8e-10, "d": 3.3e-10, "g": 60e-10} if _scipy_fft else {"f": 2.5e-10, "d": 4.5e-10, "g": 80e-10}
-_CALL_SECONDS = 40e-6          # what a block costs in Python and set-up
+_BLOCK_SECONDS = 40e-6         # what a block costs in Python and set-up
 _PLAN_SECONDS = 100e-6         # and a plan
 _LARGEST = 1 << 24             # elements of a block, unless the kernel asks for more
 
@@ -64,12 +64,14 @@ def least_seconds(problem) -> float:
     return _PLAN_SECONDS + 2 * _transform_seconds((problem.out.size,), problem.dtype)
 
 
-def _steps(outputs: int, taps: int):
-    """Candidates for the outputs of a block along an axis: all of them, or a share that keeps the overlap small."""
-    counts = [1]
-    while ceil(outputs / counts[-1]) > taps and len(counts) < 12:
-        counts.append(2 * counts[-1])
-    return [ceil(outputs / count) for count in counts]
+def _cuts(outputs: int, taps: int):
+    """Ways to cut an axis: (outputs of a block, length of its transform, blocks), the overlap never the larger part."""
+    count, cuts = 1, []
+    while count == 1 or outputs > taps * count:
+        step = ceil(outputs / count)
+        cuts.append((step, _fast_len(step + taps - 1), ceil(outputs / step)))
+        count *= 2
+    return cuts
 
 
 def plan(problem) -> Plan:
@@ -77,14 +79,13 @@ def plan(problem) -> Plan:
     taps, outputs = problem.kernel.shape, problem.out.shape or (1,)
     if problem.boundary == "wrap" and problem.x.size <= 4 * _LARGEST:
         seconds = 3 * _transform_seconds(problem.x.shape, problem.dtype)
-        return Plan(problem.x.shape, outputs, True, seconds + _CALL_SECONDS)
+        return Plan(problem.x.shape, outputs, True, seconds + _BLOCK_SECONDS)
     best = None
-    for step in product(*(_steps(o, k) for o, k in zip(outputs, taps, strict=True))):
-        shape = tuple(_fast_len(b + k - 1) for b, k in zip(step, taps, strict=True))
-        blocks = prod(ceil(o / b) for o, b in zip(outputs, step, strict=True))
-        seconds = (2 * blocks + 1) * _transform_seconds(shape, problem.dtype) + blocks * _CALL_SECONDS
-        smaller = best and prod(best.shape) > _LARGEST and prod(shape) < prod(best.shape)
-        if best is None or smaller or seconds < best.seconds and prod(shape) <= _LARGEST:
+    for cuts in product(*map(_cuts, outputs, taps)):    # from one block to many
+        step, shape, counts = zip(*cuts, strict=True)
+        blocks, size = prod(counts), prod(shape)
+        seconds = (2 * blocks + 1) * _transform_seconds(shape, problem.dtype) + blocks * _BLOCK_SECONDS
+        if best is None or seconds < best.seconds and size <= _LARGEST or size < prod(best.shape) > _LARGEST:
             best = Plan(shape, step, False, seconds)
     return best
 
@@ -142,14 +143,18 @@ class _Transforms:
     def forward(self, a):
         return self._forward(a.astype(self.dtype, copy=False), self._shape, self._axes, **self._options)
 
-    def back(self, a):
-        return self._back(a, self._shape, self._axes, **self._options)
+    def filtered(self, a, spectrum):
+        """The circular correlation of `a` with the kernel that has this spectrum."""
+        transformed = self.forward(a)
+        transformed *= spectrum
+        return self._back(transformed, self._shape, self._axes, **self._options)
 
 
 def _kernel_spectrum(problem, kernel, transforms):
     """What the image's spectrum is multiplied with; conj(transform(w)) correlates with conj(w)."""
-    conjugates = problem.conjugate_kernel or problem.conjugate_x
-    return np.conj(transforms.forward(kernel if conjugates else np.conj(kernel)))
+    conjugates = problem.conjugate_kernel or problem.conjugate_x or problem.dtype.kind != "c"
+    spectrum = transforms.forward(kernel if conjugates else np.conj(kernel))
+    return np.conj(spectrum, out=spectrum)
 
 
 def _finished(problem, sums):
@@ -173,7 +178,7 @@ def _folded(kernel, offset, shape):
 def _periodic(problem, chosen, workers, direct):
     transforms = _Transforms(chosen.shape, problem.dtype, workers)
     kernel = _folded(problem.kernel.astype(transforms.dtype), problem.offset, chosen.shape)
-    sums = transforms.back(transforms.forward(problem.x) * _kernel_spectrum(problem, kernel, transforms))
+    sums = transforms.filtered(problem.x, _kernel_spectrum(problem, kernel, transforms))
     if not np.isfinite(sums).all():
         direct(problem, workers)
         return
@@ -195,7 +200,7 @@ def correlate(problem, chosen: Plan, workers: int, direct) -> None:
         target = out[tuple(slice(c, c + b) for c, b in zip(corner, chosen.step, strict=True))]
         start = [c - shift for c, shift in zip(corner, problem.offset, strict=True)]
         block = _continued(problem, start, [b + k - 1 for b, k in zip(target.shape, problem.kernel.shape, strict=True)])
-        sums = transforms.back(transforms.forward(block) * spectrum)[tuple(map(slice, target.shape))]
+        sums = transforms.filtered(block, spectrum)[tuple(map(slice, target.shape))]
         if np.isfinite(sums).all():
             target[...] = _finished(problem, sums)
         else:

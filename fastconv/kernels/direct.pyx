@@ -18,7 +18,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from fastconv.kernels.lines cimport (
-    BOOL, INT8, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT32, FLOAT64, LONGDOUBLE, UINT8,
+    BOOL, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT32, FLOAT64, LONGDOUBLE,
     line_copier, line_copy,
 )
 from fastconv.kernels.problem cimport FILL, WRAP, SYMMETRIC, REFLECT, Problem, Sliding
@@ -30,8 +30,7 @@ from fastconv.kernels.simd cimport (
 cdef enum:
     ROWS = 4                   # of a tile
     MAX_VECTORS = 16           # a tile's sums
-    LINES_CACHE = 24 * 1024    # bytes of x that a row of tiles passes over: most of the first-level cache
-    PIECE_CACHE = 256 * 1024   # bytes of x gathered for a piece: a quarter of the second-level cache
+    CACHE = 256 * 1024         # bytes of x that a row of tiles passes over: a quarter of a second-level cache
     MIN_BLOCKS = 16            # for an even split among workers
 
 # Output columns [start, stop): cut into `pieces`, their lines read in place or gathered.
@@ -324,9 +323,7 @@ cdef void cut_columns(Plan* p, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil
     cdef Py_ssize_t n = p.s.out_size[axis], offset = p.s.offset[axis]
     cdef Py_ssize_t wide = lanes * (LINE_COLUMNS if p.kh == 1 else COLUMNS)
     cdef Py_ssize_t inner = max(0, offset), stop = min(n, p.s.x_size[axis] - p.kw + 1 + offset), gathered = 0
-    p.width = LINES_CACHE // (size * p.groups * (p.kh if p.kh == 1 else p.kh + ROWS - 1))
-    p.width = max(p.width, min(2 * p.kw, PIECE_CACHE // (size * p.groups * (p.kh + ROWS - 1))))
-    p.width = max(p.width // wide, 1) * wide
+    p.width = max(CACHE // (size * p.groups * (p.kh if p.kh == 1 else p.kh + ROWS - 1) * wide), 1) * wide
     # ends of whole tiles, and between them a vector at least in each piece
     inner, stop = max(inner, wide), min(stop, n - wide)
     if reads_in_place(p.s, size) and stop - inner >= lanes:
@@ -354,7 +351,7 @@ cdef void cut_rows(Plan* p, Py_ssize_t size) noexcept nogil:
     """Bands: few rows if their gathered lines should stay in cache, fewer if there would be too few blocks."""
     cdef Py_ssize_t rows = p.s.out_size[p.s.rank - 2], unit = 1 if p.kh == 1 else ROWS
     p.band = min(whole(rows, unit), 64)
-    while p.band > unit and (p.groups * (p.band + p.kh - 1) * p.line_bytes > PIECE_CACHE
+    while p.band > unit and (p.groups * (p.band + p.kh - 1) * p.line_bytes > CACHE
                              or p.outer * p.pieces * rows < MIN_BLOCKS * p.band and p.band > 4 * unit):
         p.band = whole(p.band // 2, unit)
     p.bands = (rows + p.band - 1) // p.band
