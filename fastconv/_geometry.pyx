@@ -288,6 +288,10 @@ cdef bint smaller_slides(Problem p, int mode, bint planar, cnp.ndarray a, cnp.nd
             and (not planar or p.dtype.kind in "biu"))
 
 
+cdef void set_work(Problem p):
+    p.work = <double> cnp.PyArray_SIZE(p.out) * (cnp.PyArray_SIZE(p.given_kernel) + 8)
+
+
 def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint planar):
     """The record of one correlation (or convolution) with SciPy's meaning of `mode` and of swapped inputs.
 
@@ -321,7 +325,7 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
     fill_record(p, m, planar and not convolve)
     set_out(p, out, a, b)
     if cnp.PyArray_SIZE(p.out) and cnp.PyArray_SIZE(p.given_kernel):
-        p.work = <double> cnp.PyArray_SIZE(p.out) * cnp.PyArray_SIZE(p.given_kernel)
+        set_work(p)
         if cnp.PyArray_SIZE(p.x) == 0 and p.sliding.boundary != FILL:
             raise ValueError(f"`boundary`: an empty input can only be continued by 'fill', got {boundary!r} for shape "
                              f"{(<object> a).shape}")
@@ -335,7 +339,7 @@ def part(Problem whole, cnp.ndarray x, cnp.ndarray out):
     cdef int i, front
     p.x, p.given_kernel, p.out = x, whole.given_kernel, out
     p.reverse_kernel = whole.reverse_kernel
-    p.work = <double> out.size * (<cnp.ndarray> p.given_kernel).size
+    set_work(p)
     set_dtype(p, whole.dtype)
     set_border(p, FILL, 0)
     p.conjugate_x, p.conjugate_kernel = whole.conjugate_x, whole.conjugate_kernel

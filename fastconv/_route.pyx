@@ -14,26 +14,28 @@ cdef object _direct = kernels("direct").correlate
 # Products that the direct kernels add up in a second: 1024 x 1024 with 15 x 15, one core of a Zen 4 at 3.6 GHz.
 _FLOAT_PRODUCTS = {"baseline": 14e9, "x86-64-v3": 46e9, "x86-64-v4": 52e9}[isa]
 _PRODUCTS = {
+    "?": _FLOAT_PRODUCTS, "b": _FLOAT_PRODUCTS, "h": _FLOAT_PRODUCTS, "i": _FLOAT_PRODUCTS / 2,
+    "l": _FLOAT_PRODUCTS / 8, "q": _FLOAT_PRODUCTS / 8,
     "e": _FLOAT_PRODUCTS, "f": _FLOAT_PRODUCTS, "d": _FLOAT_PRODUCTS / 2, "g": 0.3e9,
     "F": _FLOAT_PRODUCTS / 4, "D": _FLOAT_PRODUCTS / 8, "G": 0.07e9,
-    "b": _FLOAT_PRODUCTS, "h": _FLOAT_PRODUCTS, "i": _FLOAT_PRODUCTS / 2, "l": _FLOAT_PRODUCTS / 8, "q": _FLOAT_PRODUCTS / 8,
 }
 
 cdef tuple _METHODS = ("auto", "direct", "fft")
 # Waking a thread takes about 5 microseconds: one more for every 20 microseconds of work.
-cdef double _PRODUCTS_A_THREAD = 20e-6 * _FLOAT_PRODUCTS
+cdef double _SECONDS_A_THREAD = 20e-6
+cdef double _SMALL_WORK = _SECONDS_A_THREAD * _FLOAT_PRODUCTS
 
 
-cdef double _products_a_second(dtype):
-    return _PRODUCTS[dtype.char.lower() if dtype.kind in "iu" else dtype.char]
+cdef double _direct_seconds(Problem problem):
+    dtype = problem.dtype
+    return problem.work / <double> _PRODUCTS[dtype.char.lower() if dtype.kind in "iu" else dtype.char]
 
 
-cdef object _transforms(Problem problem, method):
+cdef object _transforms(Problem problem, method, double direct_seconds):
     """The plan of the Fourier transforms if they are to be used, else None."""
     kind = problem.dtype.kind
     if method == "direct" or kind == "b" or problem.planar and kind in "iu":
         return None
-    direct_seconds = problem.work / _products_a_second(problem.dtype)
     if method == "auto" and direct_seconds < _fft.least_seconds(problem):
         return None
     plan = _fft.plan(problem)
@@ -46,12 +48,13 @@ def run(Problem problem, method, workers):
     """Compute the record's output and return what the caller gets."""
     if method not in _METHODS:
         raise ValueError(f"`method` must be one of {', '.join(map(repr, _METHODS))}, got {method!r}")
-    work = problem.work
-    if work < _PRODUCTS_A_THREAD and method != "fft" and workers is None:    # the short way
+    if problem.work < _SMALL_WORK and workers is None and method != "fft":    # the short way
         _direct(problem, 1)
         return problem.finish()
-    n = threads(workers, 1 + int(work / _PRODUCTS_A_THREAD))
-    if plan := _transforms(problem, method):
+    seconds = _direct_seconds(problem)
+    n = threads(workers, 1 + int(seconds / _SECONDS_A_THREAD))
+    plan = _transforms(problem, method, seconds) if problem.work else None
+    if plan:
         _fft.correlate(problem, plan, n, _direct)
     else:
         _direct(problem, n)

@@ -101,6 +101,9 @@ def set_workers(workers: int) -> Iterator[None]:
 
 
 def threads(workers: int | None, useful: int) -> int:
-    """The threads for one call whose work is worth `useful` of them. In a forked child, one."""
+    """The threads for one call whose work is worth `useful` of them. In a forked child, one.
+
+    Never far more than there are CPUs: OpenMP ends the process when the system refuses it a thread.
+    """
     allowed = _counted(workers)
-    return 1 if _forked else min(allowed, useful)
+    return 1 if _forked else min(allowed, useful, 4 * cpus() + 60)

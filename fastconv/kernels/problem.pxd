@@ -39,7 +39,7 @@ cdef class Problem:
     cdef readonly object out, result         # what is computed into; the caller's `out`, if there is one
     cdef readonly object dtype, fill         # of the computation; the border's value in that dtype
     cdef readonly str boundary               # numpy.pad's name for it
-    cdef readonly double work                # products to sum
+    cdef readonly double work                # products to sum, and 8 an output for its way through memory; 0: no sums
     # whose imaginary parts change sign: correlation conjugates the kernel, swapped inputs the image
     cdef readonly bint conjugate_x, conjugate_kernel
     cdef readonly bint planar                # of the two-dimensional pair, whose integer sums are always direct
