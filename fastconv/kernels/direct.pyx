@@ -12,6 +12,9 @@ kernel row y - r at output row r, so each vector that is loaded is used by up to
 
 Each output is summed over the kernel in one order, whatever the piece, the tile or the worker: axes outside in,
 planes of x within the outer axes, rows, columns.
+
+A long kernel of one row is *folded*: cut into rows as long as a tile is wide, it slides over a line as over an image
+whose rows start that far apart, and its tile is four such rows of output. The order of the sum stays.
 """
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport calloc, free
@@ -46,6 +49,7 @@ cdef struct Plan:
     Py_ssize_t groups          # of kernel rows: the kernel's outer axes x the planes of x
     Py_ssize_t kh
     Py_ssize_t kw
+    Py_ssize_t fold            # row length of a folded kernel; 0 if it is not
     Py_ssize_t outer           # output indices over the outer axes
     Py_ssize_t band            # output rows of a block
     Py_ssize_t bands
@@ -68,13 +72,16 @@ cdef struct Scratch:
 
 # ---------------------------------------------------------------- tiles: vectors only
 
-cdef inline void pass_row(V* total, const char* x, const char* weights, Py_ssize_t kw,
-                          const int first, const int last, const int columns) noexcept nogil:
-    """Adds one row of x to output rows first..last-1; `weights` is the kernel row that meets output row 0."""
+cdef inline void pass_row(V* total, const char* x, const char* weights, Py_ssize_t start, Py_ssize_t stop,
+                          Py_ssize_t kw, const int first, const int last, const int columns) noexcept nogil:
+    """Adds one row of x, times taps start..stop-1 of the kernel's rows, to output rows first..last-1.
+
+    `weights` is the kernel row that meets output row 0.
+    """
     cdef V column[MAX_VECTORS]
     cdef Py_ssize_t j, size = element_size(total)
     cdef int r, c
-    for j in range(kw):
+    for j in range(start, stop):
         for c in range(columns):
             # volatile: load once and keep, or the compiler reloads x for each row of the tile
             column[c] = (<volatile V*> (x + j * size))[c]
@@ -82,6 +89,22 @@ cdef inline void pass_row(V* total, const char* x, const char* weights, Py_ssize
             for c in range(columns):
                 total[r * columns + c] = multiply_add(
                     total[r * columns + c], column[c], weights + (j - r * kw) * size)
+
+
+cdef inline void pass_rows(V* total, const char* x, const char* weights, Py_ssize_t start, Py_ssize_t stop,
+                           Py_ssize_t kw, Py_ssize_t first, Py_ssize_t last, const int columns) noexcept nogil:
+    """`pass_row` with its output rows made constants, so that the sums they index are registers."""
+    cdef int rows = <int> (first * 8 + last)
+    if rows == 0o04: pass_row(total, x, weights, start, stop, kw, 0, 4, columns)
+    elif rows == 0o01: pass_row(total, x, weights, start, stop, kw, 0, 1, columns)
+    elif rows == 0o02: pass_row(total, x, weights, start, stop, kw, 0, 2, columns)
+    elif rows == 0o03: pass_row(total, x, weights, start, stop, kw, 0, 3, columns)
+    elif rows == 0o12: pass_row(total, x, weights, start, stop, kw, 1, 2, columns)
+    elif rows == 0o13: pass_row(total, x, weights, start, stop, kw, 1, 3, columns)
+    elif rows == 0o14: pass_row(total, x, weights, start, stop, kw, 1, 4, columns)
+    elif rows == 0o23: pass_row(total, x, weights, start, stop, kw, 2, 3, columns)
+    elif rows == 0o24: pass_row(total, x, weights, start, stop, kw, 2, 4, columns)
+    elif rows == 0o34: pass_row(total, x, weights, start, stop, kw, 3, 4, columns)
 
 
 cdef inline void row_tile(V* out, const char** lines, Py_ssize_t at, const char* weights, const Plan* p,
@@ -95,38 +118,39 @@ cdef inline void row_tile(V* out, const char** lines, Py_ssize_t at, const char*
     for c in range(columns):
         total[c] = zero
     for g in range(p.groups):
-        pass_row(total, lines[g * p.lines] + at, weights + g * p.kw * element_size(out), p.kw, 0, 1, columns)
+        pass_row(total, lines[g * p.lines] + at, weights + g * p.kw * element_size(out), 0, p.kw, p.kw,
+                 0, 1, columns)
     for c in range(columns):
         out[c] = total[c]
 
 
 cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssize_t at, const char* weights,
-                      const Plan* p, Py_ssize_t rows, const int columns) noexcept nogil:
-    """`rows` <= ROWS output rows of `columns` vectors. The switch makes the rows of each pass constants."""
+                      const Plan* p, Py_ssize_t rows, const int columns, const bint folded) noexcept nogil:
+    """`rows` <= ROWS output rows of `columns` vectors."""
     cdef V total[MAX_VECTORS]
     cdef V zero
-    cdef Py_ssize_t g, y, row_bytes = p.kw * element_size(out)
-    cdef int r, c, passing
+    cdef Py_ssize_t size = element_size(out)
+    # the kernel as it is, or folded: its rows, their length, and the length of the last
+    cdef Py_ssize_t kh = (p.kw + p.fold - 1) // p.fold if folded else p.kh
+    cdef Py_ssize_t kw = p.fold if folded else p.kw
+    cdef Py_ssize_t tail = p.kw - (kh - 1) * kw if folded else kw
+    cdef Py_ssize_t g, y, first, last
+    cdef int r, c
     cdef const char* x
     cdef const char* w
     memset(&zero, 0, sizeof(zero))
     for c in range(ROWS * columns):
         total[c] = zero
     for g in range(p.groups):
-        for y in range(rows + p.kh - 1):
-            x = lines[g * p.lines + y] + at
-            w = weights + (g * p.kh + y) * row_bytes
-            passing = <int> (max(0, y - p.kh + 1) * 8 + min(rows, y + 1))
-            if passing == 0o04: pass_row(total, x, w, p.kw, 0, 4, columns)
-            elif passing == 0o01: pass_row(total, x, w, p.kw, 0, 1, columns)
-            elif passing == 0o02: pass_row(total, x, w, p.kw, 0, 2, columns)
-            elif passing == 0o03: pass_row(total, x, w, p.kw, 0, 3, columns)
-            elif passing == 0o12: pass_row(total, x, w, p.kw, 1, 2, columns)
-            elif passing == 0o13: pass_row(total, x, w, p.kw, 1, 3, columns)
-            elif passing == 0o14: pass_row(total, x, w, p.kw, 1, 4, columns)
-            elif passing == 0o23: pass_row(total, x, w, p.kw, 2, 3, columns)
-            elif passing == 0o24: pass_row(total, x, w, p.kw, 2, 4, columns)
-            elif passing == 0o34: pass_row(total, x, w, p.kw, 3, 4, columns)
+        for y in range(rows + kh - 1):
+            x = lines[g * p.lines] + y * kw * size + at if folded else lines[g * p.lines + y] + at
+            w = weights + ((g * p.kw + y * kw) * size if folded else (g * kh + y) * (kw * size))
+            first, last = max(0, y - kh + 1), min(rows, y + 1)
+            if folded and y >= kh - 1:    # the folded kernel's last row, at output row `first`, ends before the others
+                pass_rows(total, x, w, 0, tail, kw, first, last, columns)
+                pass_rows(total, x, w, tail, kw, kw, first + 1, last, columns)
+            else:
+                pass_rows(total, x, w, 0, kw, kw, first, last, columns)
     for r in range(ROWS):
         if r < rows:
             for c in range(columns):
@@ -237,8 +261,8 @@ cdef void sweep(V* like, const Plan* p, Scratch* scratch, const char* weights, c
                 Py_ssize_t columns) noexcept nogil:
     """Covers a block with tiles. What is left of a row is a tile moved back over its neighbour: the same bits."""
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size
-    cdef int tile_columns = LINE_COLUMNS if p.kh == 1 else COLUMNS
-    cdef Py_ssize_t height = 1 if p.kh == 1 else ROWS, wide = tile_columns * lanes
+    cdef Py_ssize_t height = 1 if p.kh == 1 else ROWS, wide = lanes * (LINE_COLUMNS if p.kh == 1 else COLUMNS)
+    cdef Py_ssize_t folded = ROWS * p.fold
     cdef Py_ssize_t out_step = p.s.out_stride[p.s.rank - 1], row_step = p.s.out_stride[p.s.rank - 2]
     cdef Py_ssize_t r = 0, m, c, step, stride
     cdef bint in_place = p.store_in_place and columns >= lanes
@@ -248,15 +272,21 @@ cdef void sweep(V* like, const Plan* p, Scratch* scratch, const char* weights, c
         c = 0
         while c < columns:
             step = wide if columns >= wide and columns - c > lanes else lanes
+            if folded and columns >= folded and columns - c > wide:
+                step = folded
             c = max(0, min(c, columns - step))
             to = <V*> (out + r * row_step + c * size) if in_place else <V*> scratch.tile
             stride = row_step if in_place else step * size
-            if p.kh == 1:
-                if step == wide: row_tile(to, scratch.lines + r, c * size, weights, p, LINE_COLUMNS)
-                else: row_tile(to, scratch.lines + r, c * size, weights, p, 1)
+            if folded and step == folded:
+                tile(to, p.fold * size, scratch.lines + r, c * size, weights, p, ROWS, COLUMNS, True)
+            elif p.kh == 1 and step == wide:
+                row_tile(to, scratch.lines + r, c * size, weights, p, LINE_COLUMNS)
+            elif p.kh == 1:
+                row_tile(to, scratch.lines + r, c * size, weights, p, 1)
+            elif step == wide:
+                tile(to, stride, scratch.lines + r, c * size, weights, p, m, COLUMNS, False)
             else:
-                if step == wide: tile(to, stride, scratch.lines + r, c * size, weights, p, m, COLUMNS)
-                else: tile(to, stride, scratch.lines + r, c * size, weights, p, m, 1)
+                tile(to, stride, scratch.lines + r, c * size, weights, p, m, 1, False)
             if not in_place:
                 store(p, scratch.tile, stride, out + r * row_step + c * out_step, m, min(step, columns - c), size)
             c += step
@@ -364,6 +394,7 @@ cdef Plan planned(const Sliding* s, Py_ssize_t size, Py_ssize_t lanes) noexcept 
     p.s = s
     p.kh = s.kernel_size[s.rank - 2]
     p.kw = s.kernel_size[s.rank - 1]
+    p.fold = COLUMNS * lanes if p.kh == 1 and p.kw >= 2 * COLUMNS * lanes else 0
     p.groups = s.planes
     p.outer = 1
     for axis in range(s.rank - 2):

@@ -10,7 +10,7 @@ cdef extern from * nogil:
     #if defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
       #define FC_BYTES 64    /* 32 registers: 4 x 4 sums, 4 columns of the image, 1 weight */
       #define FC_COLUMNS 4
-      #define FC_LINE_COLUMNS 8
+      #define FC_LINE_COLUMNS 12
     #elif defined(__AVX2__)
       #define FC_BYTES 32    /* 16 registers: 4 x 3 sums, 3 columns of the image, 1 weight */
       #define FC_COLUMNS 3
