@@ -9,7 +9,10 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-GATE = ["fastconv._geometry", "fastconv._route", "fastconv.kernels.cpu", "fastconv.kernels.lines", "fastconv.kernels.problem"]
+ONCE = [
+    "fastconv._geometry", "fastconv._route",
+    "fastconv.kernels.cpu", "fastconv.kernels.lines", "fastconv.kernels.problem",
+]
 KERNELS = ["direct"]
 # GCC splits 512-bit vectors in its own loops unless told; the kernels choose their width themselves.
 LEVELS = {
@@ -22,7 +25,7 @@ OPENMP = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp
 
 def modules():
     """Every module from one source; those of an instruction set from a stub that includes it."""
-    names = GATE + [f"fastconv.kernels.{kernel}" for kernel in KERNELS]
+    names = ONCE + [f"fastconv.kernels.{kernel}" for kernel in KERNELS]
     if platform.machine().lower() in ("x86_64", "amd64"):
         names += [f"fastconv.kernels.{level}.{kernel}" for level in LEVELS for kernel in KERNELS]
     return [Extension(name, [name.replace(".", "/") + ".pyx"], include_dirs=[numpy.get_include()],

@@ -85,7 +85,7 @@ def plan(problem) -> Plan:
         step, shape, counts = zip(*cuts, strict=True)
         blocks, size = prod(counts), prod(shape)
         seconds = (2 * blocks + 1) * _transform_seconds(shape, problem.dtype) + blocks * _BLOCK_SECONDS
-        if best is None or seconds < best.seconds and size <= _LARGEST or size < prod(best.shape) > _LARGEST:
+        if best is None or (seconds < best.seconds and size <= _LARGEST) or size < prod(best.shape) > _LARGEST:
             best = Plan(shape, step, False, seconds)
     return best
 
@@ -189,7 +189,7 @@ def _periodic(problem, chosen, workers, direct):
 
 
 def correlate(problem, chosen: Plan, workers: int, direct) -> None:
-    """Compute `problem.out`; blocks that hold, or overflow to, infinities and NaN go to `direct(sub-problem, workers)`."""
+    """Compute `problem.out`. A block that holds, or overflows to, infinity or NaN goes to `direct(part, workers)`."""
     if chosen.periodic:
         _periodic(problem, chosen, workers, direct)
         return

@@ -30,7 +30,7 @@ def _correlate(in1, in2, mode, boundary, fillvalue, dtype, before):
 
 
 def _contains(in1, in2, mode):
-    return mode != "valid" or all(n >= k for n, k in zip(np.shape(in1), np.shape(in2)))
+    return mode != "valid" or all(n >= k for n, k in zip(np.shape(in1), np.shape(in2), strict=True))
 
 
 def _flipped(a):

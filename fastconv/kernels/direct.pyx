@@ -178,14 +178,13 @@ cdef inline Py_ssize_t within(Py_ssize_t i, Py_ssize_t n, int boundary) noexcept
     return 0 if i < 0 else n - 1
 
 
-cdef inline Py_ssize_t gather_ends(const Plan* p, const char* row, Py_ssize_t stride, Py_ssize_t start,
-                                   Py_ssize_t stop, char* to, Py_ssize_t size) noexcept nogil:
+cdef inline void gather_ends(const Plan* p, const char* row, Py_ssize_t stride, Py_ssize_t start,
+                             Py_ssize_t stop, char* to, Py_ssize_t size) noexcept nogil:
     """Border elements start..stop-1 of a row, all outside the image."""
     cdef Py_ssize_t i, axis = p.s.rank - 1
     for i in range(start, stop):
         p.gather(to, size, row + within(i, p.s.x_size[axis], p.s.boundary) * stride, stride, 1)
         to += size
-    return 0
 
 
 cdef void gather_line(const Plan* p, const char* row, Py_ssize_t start, Py_ssize_t n, const char* constant,
@@ -244,7 +243,6 @@ cdef void find_lines(const Plan* p, Scratch* scratch, Py_ssize_t outer, Py_ssize
                 to = scratch.gathered + (g * p.lines + y) * p.line_bytes
                 gather_line(p, row, column, n, constant, to, size)
                 scratch.lines[g * p.lines + y] = to
-
 
 
 # ---------------------------------------------------------------- blocks
@@ -428,14 +426,14 @@ cdef Scratch laid_out(const Plan* p, char* memory, Py_ssize_t size) noexcept nog
     return s
 
 
-cdef int run(V* like, const Sliding* s, int workers) noexcept nogil:
+cdef int run(V* like, const Sliding* s, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, blocks, i
     cdef Plan p = planned(s, size, lanes)
     cdef Scratch scratch
     cdef char* memory
     blocks = p.outer * p.bands * p.pieces
-    workers = <int> max(1, min(workers, blocks))
+    workers = max(1, min(workers, blocks))
     per_worker = whole(scratch_bytes(&p, sizeof(V)), 64) + 64    # no cache line of two workers
     memory = <char*> calloc(workers, per_worker)
     if memory == NULL:
@@ -445,7 +443,7 @@ cdef int run(V* like, const Sliding* s, int workers) noexcept nogil:
         for i in range(blocks):
             block(like, &p, i, &scratch)
     else:
-        with parallel(num_threads=workers):
+        with parallel(num_threads=<int> workers):
             scratch = laid_out(&p, memory + threadid() * per_worker, size)
             for i in prange(blocks, schedule="dynamic"):
                 block(like, &p, i, &scratch)
@@ -453,7 +451,7 @@ cdef int run(V* like, const Sliding* s, int workers) noexcept nogil:
     return 0
 
 
-def correlate(Problem problem, int workers):
+def correlate(Problem problem, Py_ssize_t workers):
     """Computes `problem.out` on `workers` threads. A sum of nothing is zero."""
     cdef const Sliding* s = &problem.sliding
     cdef int failed = -1
