@@ -261,21 +261,26 @@ cdef int set_border(Problem p, Boundary boundary, object fillvalue) except -1:
     return 0
 
 
+cdef void write_into(Problem p, cnp.ndarray out):
+    cdef Sliding* s = &p.sliding
+    cdef int i
+    p.out = out
+    s.out = <char*> cnp.PyArray_DATA(out)
+    for i in range(out.ndim):
+        s.out_stride[i + s.rank - out.ndim] = out.strides[i]
+
+
 cdef int set_out(Problem p, object out, cnp.ndarray a, cnp.ndarray b) except -1:
     cdef Sliding* s = &p.sliding
-    cdef cnp.ndarray target
     cdef int rank = a.ndim, front = s.rank - rank, i
     if out is None:
-        p.out = cnp.PyArray_EMPTY(rank, <cnp.npy_intp*> s.out_size + front, (<cnp.dtype> p.dtype).type_num, 0)
+        write_into(p, cnp.PyArray_EMPTY(
+            rank, <cnp.npy_intp*> s.out_size + front, (<cnp.dtype> p.dtype).type_num, 0))
     else:
         shape = tuple([s.out_size[i + front] for i in range(rank)])
         check_out(out, shape, p.dtype)
         p.result = out
-        p.out = out if computes_into(out, p.dtype, a, b) else np.empty(shape, p.dtype)
-    target = p.out
-    for i in range(rank):
-        s.out_stride[i + front] = target.strides[i]
-    s.out = <char*> cnp.PyArray_DATA(target)
+        write_into(p, out if computes_into(out, p.dtype, a, b) else np.empty(shape, p.dtype))
     return 0
 
 
@@ -336,17 +341,13 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
 def part(Problem whole, cnp.ndarray x, cnp.ndarray out):
     """The record of a block of another: its kernel slid over `x`, a stretch of the continued image, into `out`."""
     cdef Problem p = Problem.__new__(Problem)
-    cdef int i, front
-    p.x, p.given_kernel, p.out = x, whole.given_kernel, out
+    p.x, p.given_kernel = x, whole.given_kernel
     p.reverse_kernel = whole.reverse_kernel
-    set_work(p)
+    p.conjugate_x, p.conjugate_kernel = whole.conjugate_x, whole.conjugate_kernel
     set_dtype(p, whole.dtype)
     set_border(p, FILL, 0)
-    p.conjugate_x, p.conjugate_kernel = whole.conjugate_x, whole.conjugate_kernel
     fill_record(p, VALID, False)
-    front = p.sliding.rank - x.ndim
-    for i in range(x.ndim):
-        p.sliding.out_stride[i + front] = out.strides[i]
-    p.sliding.out = <char*> cnp.PyArray_DATA(out)
+    write_into(p, out)
+    set_work(p)
     pack_weights(p)
     return p
