@@ -1,11 +1,16 @@
-"""Correlation through the Fourier transform, block by block (overlap-save), for every border.
+"""Correlation through the Fourier transform, for every border.
 
-A block of outputs needs a stretch of the continued image, kernel length - 1 longer: its transform, times the
-conjugate of the kernel's, holds the block's sums in its first elements; the rest wraps around and is dropped. A
-periodic image ("wrap") is its own circular correlation: one transform of its own size, the kernel folded into it.
+The transform of a block of the image, times the conjugate of the kernel's, is that of their circular correlation.
+Two ways lead from there to the output:
+
+* *blocks* (overlap-save): a block of outputs needs a stretch of the continued image, kernel length - 1 longer; the
+  sums are the correlation's first elements, and the rest, which has wrapped around, is dropped;
+* *circular*: the output is the correlation itself, read modulo its period. So it is for a periodic image ("wrap"), and
+  for an image among zeros once the period has room for the zeros that the kernel meets, on both sides the same ones.
 
 The transforms are SciPy's when it is installed, else NumPy's.
 """
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, log2, prod
@@ -46,11 +51,11 @@ def precision(dtype: np.dtype) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """The transform's shape, the outputs it yields, how many of them there are, and the seconds it should take."""
+    """A transform's shape, the outputs of a block, whether they are read modulo the period, and the seconds in all."""
 
     shape: tuple[int, ...]
     step: tuple[int, ...]
-    periodic: bool
+    circular: bool
     seconds: float
 
 
@@ -74,14 +79,26 @@ def _cuts(outputs: int, taps: int):
     return cuts
 
 
+def _circular_plan(problem):
+    """The plan for the whole output at once, where the border allows it."""
+    if problem.boundary == "wrap":
+        shape = problem.x.shape
+    elif problem.boundary == "constant" and not problem.fill:
+        # output o reads x[o - before] to x[o - before + taps - 1]: that must not meet the image a second time
+        axes = zip(problem.x.shape, problem.offset, problem.out.shape or (1,), problem.kernel.shape, strict=True)
+        shape = tuple(_fast_len(max(n + before, outputs - before + taps - 1)) for n, before, outputs, taps in axes)
+    else:
+        return None
+    seconds = 3 * _transform_seconds(shape, problem.dtype) + _BLOCK_SECONDS
+    return Plan(shape, problem.out.shape, True, seconds) if prod(shape) <= 4 * _LARGEST else None
+
+
 def plan(problem) -> Plan:
-    """The cheapest way to cut the output into blocks."""
-    taps, outputs = problem.kernel.shape, problem.out.shape or (1,)
-    if problem.boundary == "wrap" and problem.x.size <= 4 * _LARGEST:
-        seconds = 3 * _transform_seconds(problem.x.shape, problem.dtype)
-        return Plan(problem.x.shape, outputs, True, seconds + _BLOCK_SECONDS)
-    best = None
-    for cuts in product(*map(_cuts, outputs, taps)):    # from one block to many
+    """The cheapest way to compute the output."""
+    best = _circular_plan(problem)
+    if problem.boundary == "wrap" and best:
+        return best
+    for cuts in product(*map(_cuts, problem.out.shape or (1,), problem.kernel.shape)):    # from one block to many
         step, shape, counts = zip(*cuts, strict=True)
         blocks, size = prod(counts), prod(shape)
         seconds = (2 * blocks + 1) * _transform_seconds(shape, problem.dtype) + blocks * _BLOCK_SECONDS
@@ -164,44 +181,66 @@ def _finished(problem, sums):
     return np.conj(sums) if problem.conjugate_x else sums
 
 
-def _folded(kernel, offset, shape):
-    """The kernel wrapped around a period, its tap `offset` at index 0."""
-    for axis, (shift, n) in enumerate(zip(offset, shape, strict=True)):
-        pads = [(0, 0)] * kernel.ndim
-        before = -shift % n
-        pads[axis] = (before, -(before + kernel.shape[axis]) % n)
-        kernel = np.pad(kernel, pads)
-        kernel = kernel.reshape(*kernel.shape[:axis], -1, n, *kernel.shape[axis + 1:]).sum(axis)
+def _modulo(kernel, shape):
+    """The kernel summed modulo the period, where it is longer than that."""
+    for axis, n in enumerate(shape):
+        if kernel.shape[axis] > n:
+            pads = [(0, 0)] * kernel.ndim
+            pads[axis] = (0, -kernel.shape[axis] % n)
+            kernel = np.pad(kernel, pads)
+            kernel = kernel.reshape(*kernel.shape[:axis], -1, n, *kernel.shape[axis + 1:]).sum(axis)
     return kernel
 
 
-def _periodic(problem, chosen, workers, direct):
+def _turns(outputs, offset, period):
+    """Pieces of an axis of the output, and where they are in the period: pairs of slices."""
+    pieces, start = [], 0
+    while start < outputs:
+        source = (start - offset) % period
+        length = min(outputs - start, period - source)
+        pieces.append((slice(start, start + length), slice(source, source + length)))
+        start += length
+    return pieces
+
+
+def _correlate_circular(problem, chosen, workers, direct):
     transforms = _Transforms(chosen.shape, problem.dtype, workers)
-    kernel = _folded(problem.kernel.astype(transforms.dtype), problem.offset, chosen.shape)
+    kernel = _modulo(problem.kernel.astype(transforms.dtype, copy=False), chosen.shape)
     sums = transforms.filtered(problem.x, _kernel_spectrum(problem, kernel, transforms))
-    if not np.isfinite(sums).all():
+    turns = [_turns(*axis) for axis in zip(problem.out.shape or (1,), problem.offset, chosen.shape, strict=True)]
+    out = problem.out.reshape(problem.out.shape or (1,))
+    if not all(np.isfinite(sums[tuple(source for _, source in piece)]).all() for piece in product(*turns)):
         direct(problem, workers)
         return
-    sums = _finished(problem, sums)
-    for corner in product(*(range(0, o, n) for o, n in zip(problem.out.shape, chosen.shape, strict=True))):
-        target = problem.out[tuple(slice(c, c + n) for c, n in zip(corner, chosen.shape, strict=True))]
-        target[...] = sums[tuple(map(slice, target.shape))]
+    for piece in product(*turns):
+        target, source = zip(*piece, strict=True)
+        out[target] = _finished(problem, sums[source])
 
 
-def correlate(problem, chosen: Plan, workers: int, direct) -> None:
-    """Compute `problem.out`. A block that holds, or overflows to, infinity or NaN goes to `direct(part, workers)`."""
-    if chosen.periodic:
-        _periodic(problem, chosen, workers, direct)
-        return
-    transforms = _Transforms(chosen.shape, problem.dtype, workers)
+def _correlate_blocks(problem, chosen, workers, direct):
+    corners = list(product(*(range(0, o, b) for o, b in zip(problem.out.shape, chosen.step, strict=True))))
+    threads = min(workers, len(corners))
+    transforms = _Transforms(chosen.shape, problem.dtype, workers // threads)
     spectrum = _kernel_spectrum(problem, problem.kernel, transforms)
-    out = problem.out
-    for corner in product(*(range(0, o, b) for o, b in zip(out.shape, chosen.step, strict=True))):
-        target = out[tuple(slice(c, c + b) for c, b in zip(corner, chosen.step, strict=True))]
-        start = [c - shift for c, shift in zip(corner, problem.offset, strict=True)]
+
+    def compute(corner):
+        target = problem.out[tuple(slice(c, c + b) for c, b in zip(corner, chosen.step, strict=True))]
+        start = [c - before for c, before in zip(corner, problem.offset, strict=True)]
         block = _continued(problem, start, [b + k - 1 for b, k in zip(target.shape, problem.kernel.shape, strict=True)])
         sums = transforms.filtered(block, spectrum)[tuple(map(slice, target.shape))]
         if np.isfinite(sums).all():
             target[...] = _finished(problem, sums)
         else:
-            direct(part(problem, block, target), workers)
+            direct(part(problem, block, target), workers // threads)
+
+    if threads == 1:
+        for corner in corners:
+            compute(corner)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(compute, corners))
+
+
+def correlate(problem, chosen: Plan, workers: int, direct) -> None:
+    """Compute `problem.out`. What holds, or overflows to, infinity or NaN goes to `direct(part, workers)` instead."""
+    (_correlate_circular if chosen.circular else _correlate_blocks)(problem, chosen, workers, direct)

@@ -109,17 +109,46 @@ cdef int check_out(object out, tuple shape, object dtype) except -1:
         raise TypeError(f"`out` must be an array, got {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"`out` must have the result's shape {shape}, got {out.shape}")
-    if not out.flags.writeable:
+    if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("`out` must be writable, got a read-only array")
-    if not np.can_cast(dtype, out.dtype, "same_kind"):
+    if (<cnp.ndarray> out).dtype is not dtype and not np.can_cast(dtype, out.dtype, "same_kind"):
         raise TypeError(f"`out` must take the result's dtype {dtype} by a same-kind cast, got {out.dtype}")
     return 0
 
 
+cdef bint may_overlap(cnp.ndarray a, cnp.ndarray b):
+    """Whether the stretches of memory between the arrays' first and last bytes meet."""
+    cdef char* start[2]
+    cdef char* stop[2]
+    cdef cnp.ndarray array
+    cdef int i, axis
+    for i in range(2):
+        array = b if i else a
+        if cnp.PyArray_SIZE(array) == 0:
+            return False
+        start[i] = stop[i] = <char*> cnp.PyArray_DATA(array)
+        for axis in range(array.ndim):
+            if array.strides[axis] < 0:
+                start[i] += (array.shape[axis] - 1) * array.strides[axis]
+            else:
+                stop[i] += (array.shape[axis] - 1) * array.strides[axis]
+        stop[i] += cnp.PyArray_ITEMSIZE(array)
+    return start[0] < stop[1] and start[1] < stop[0]
+
+
+cdef bint overlaps_itself(cnp.ndarray a):
+    """Whether elements share memory because a stride is zero. (Others that do are for the caller to answer for.)"""
+    cdef int axis
+    for axis in range(a.ndim):
+        if a.strides[axis] == 0 and a.shape[axis] > 1:
+            return True
+    return False
+
+
 cdef bint computes_into(cnp.ndarray out, object dtype, cnp.ndarray a, cnp.ndarray b):
     """Whether the kernels can write straight into `out`: no cast, and nothing that is still to be read."""
-    return (out.dtype == dtype and cnp.PyArray_ISBEHAVED(out) and 0 not in (<object> out).strides
-            and not np.may_share_memory(out, a) and not np.may_share_memory(out, b))
+    return ((out.dtype is dtype or out.dtype == dtype) and cnp.PyArray_ISBEHAVED(out) and not overlaps_itself(out)
+            and not may_overlap(out, a) and not may_overlap(out, b))
 
 
 # ---------------------------------------------------------------- the sliding window
@@ -284,13 +313,17 @@ cdef int set_out(Problem p, object out, cnp.ndarray a, cnp.ndarray b) except -1:
     return 0
 
 
-cdef bint smaller_slides(Problem p, int mode, bint planar, cnp.ndarray a, cnp.ndarray b):
+cdef bint all_finite(cnp.ndarray a):
+    return a.dtype.kind in "biu" or bool(np.isfinite(a).all())
+
+
+cdef bint smaller_slides(Problem p, int mode, cnp.ndarray a, cnp.ndarray b):
     """Whether to exchange the inputs of a "full" sum, which is symmetric in them, to save products with the border.
 
-    SciPy's N-D pair does; its two-dimensional pair does not, which infinities next to the border would tell.
+    Infinities would meet the border's zeros in other places then.
     """
-    return (mode == FULL and p.sliding.boundary == FILL and not p.fill and b.size > a.size
-            and (not planar or p.dtype.kind in "biu"))
+    return (mode == FULL and b.size > a.size and p.sliding.boundary == FILL and not p.fill
+            and all_finite(a) and all_finite(b))
 
 
 cdef void set_work(Problem p):
@@ -316,7 +349,7 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
     m = named(MODES, mode, "mode")
     set_dtype(p, common_dtype(a, b, dtype))
     set_border(p, <Boundary> named(BOUNDARIES, boundary, "boundary"), fillvalue)
-    swapped = swaps(m, a, b) or smaller_slides(p, m, planar, a, b)
+    swapped = swaps(m, a, b) or smaller_slides(p, m, a, b)
     p.conjugate_x = swapped and not convolve
     p.conjugate_kernel = not swapped and not convolve
     x, kernel = (b, a) if swapped else (a, b)

@@ -17,7 +17,8 @@ def _padded(x, pads, boundary, fillvalue):
 def _correlate(in1, in2, mode, boundary, fillvalue, dtype, before):
     """Slide in2, not conjugated, over in1; "same" starts `before(k)` elements ahead of the first."""
     dtype = np.result_type(in1, in2) if dtype is None else np.dtype(dtype)
-    x, w = np.atleast_1d(in1).astype(dtype), np.atleast_1d(in2).astype(dtype)
+    summed = np.float32 if dtype == np.float16 else dtype
+    x, w = (np.atleast_1d(a).astype(dtype).astype(summed) for a in (in1, in2))
     pads = {
         "full": [(k - 1, k - 1) for k in w.shape],
         "same": [(before(k), k - 1 - before(k)) for k in w.shape],
@@ -25,7 +26,7 @@ def _correlate(in1, in2, mode, boundary, fillvalue, dtype, before):
     }[mode]
     windows = sliding_window_view(_padded(x, pads, boundary, fillvalue), w.shape)
     axes = list(range(windows.ndim))
-    result = np.einsum(windows, axes, w, axes[w.ndim:], axes[:w.ndim], dtype=dtype)
+    result = np.einsum(windows, axes, w, axes[w.ndim:], axes[:w.ndim], dtype=summed).astype(dtype)
     return result.reshape(result.shape if np.ndim(in1) else ())
 
 
