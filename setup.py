@@ -14,12 +14,13 @@ ONCE = [
     "fastconv.kernels.cpu", "fastconv.kernels.lines", "fastconv.kernels.problem",
 ]
 KERNELS = ["direct"]
-# GCC splits 512-bit vectors in its own loops unless told; the kernels choose their width themselves.
+# By instruction set: its flags, and a macro that shows that the compiler took them. (GCC splits 512-bit vectors in its
+# own loops unless told; the kernels choose their width themselves.)
 LEVELS = {
-    "v3": ["-march=x86-64-v3"],
-    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    "v3": (["-march=x86-64-v3"], "__AVX2__"),
+    "v4": (["-march=x86-64-v4", "-mprefer-vector-width=512"], "__AVX512BW__"),
 }
-COMMON = ["-O3", "-fwrapv"]
+COMMON = ["-O3", "-fwrapv", "-g0"]    # Python's own flags would add megabytes of debug information
 OPENMP = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"]), (["/openmp"], [])]
 
 
@@ -59,7 +60,10 @@ class BuildExt(build_ext):
     def build_extensions(self):
         compile_args, link_args, told = self.openmp()
         common = COMMON if self.builds(COMMON) else []
-        levels = {level: flags for level, flags in LEVELS.items() if self.builds(flags)}
+        levels = {
+            level: flags for level, (flags, macro) in LEVELS.items()
+            if self.builds(flags, source=f"#ifndef {macro}\n#error\n#endif\nint main(void) {{ return 0; }}")
+        }
         kept = []
         for extension in self.extensions:
             level = extension.name.split(".")[-2]
@@ -79,7 +83,7 @@ setup(
         nthreads=0 if os.name == "nt" else os.cpu_count(),
         compiler_directives={
             "language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
-            "initializedcheck": False, "freethreading_compatible": True, "embedsignature": False,
+            "initializedcheck": False, "freethreading_compatible": True, "embedsignature": False, "autotestdict": False,
         },
     ),
     cmdclass={"build_ext": BuildExt},

@@ -42,11 +42,11 @@ def _fast_len(n: int) -> int:
     )
 
 
-def precision(dtype: np.dtype) -> str:
-    """The real type that transforms of this dtype are computed in, as a dtype character."""
-    if dtype.kind in "iu":
+def _precision(problem) -> str:
+    """The real type to transform in, as a dtype character: float64 for integers, also among float32."""
+    if problem.dtype.kind in "iu" or (problem.from_integers and problem.dtype.char not in "gG"):
         return "d"
-    return {"e": "f", "F": "f", "D": "d", "G": "g"}.get(dtype.char, dtype.char)
+    return {"e": "f", "F": "f", "D": "d", "G": "g"}.get(problem.dtype.char, problem.dtype.char)
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class Plan:
     seconds: float
 
 
-def _transform_seconds(shape, dtype):
+def _transform_seconds(problem, shape):
     size = prod(shape)
-    return _SECONDS[precision(dtype)] * (2 if dtype.kind == "c" else 1) * size * log2(max(size, 2))
+    return _SECONDS[_precision(problem)] * (2 if problem.dtype.kind == "c" else 1) * size * log2(max(size, 2))
 
 
 def least_seconds(problem) -> float:
     """What no plan can undercut: planning itself, and one transform there and back."""
-    return _PLAN_SECONDS + 2 * _transform_seconds((problem.out.size,), problem.dtype)
+    return _PLAN_SECONDS + 2 * _transform_seconds(problem, problem.out.shape)
 
 
 def _cuts(outputs: int, taps: int):
@@ -85,11 +85,11 @@ def _circular_plan(problem):
         shape = problem.x.shape
     elif problem.boundary == "constant" and not problem.fill:
         # output o reads x[o - before] to x[o - before + taps - 1]: that must not meet the image a second time
-        axes = zip(problem.x.shape, problem.offset, problem.out.shape or (1,), problem.kernel.shape, strict=True)
+        axes = zip(problem.x.shape, problem.offset, problem.out.shape, problem.kernel.shape, strict=True)
         shape = tuple(_fast_len(max(n + before, outputs - before + taps - 1)) for n, before, outputs, taps in axes)
     else:
         return None
-    seconds = 3 * _transform_seconds(shape, problem.dtype) + _BLOCK_SECONDS
+    seconds = 3 * _transform_seconds(problem, shape) + _BLOCK_SECONDS
     return Plan(shape, problem.out.shape, True, seconds) if prod(shape) <= 4 * _LARGEST else None
 
 
@@ -98,12 +98,13 @@ def plan(problem) -> Plan:
     best = _circular_plan(problem)
     if problem.boundary == "wrap" and best:
         return best
-    for cuts in product(*map(_cuts, problem.out.shape or (1,), problem.kernel.shape)):    # from one block to many
+    for cuts in product(*map(_cuts, problem.out.shape, problem.kernel.shape)):    # from one block to many
         step, shape, counts = zip(*cuts, strict=True)
         blocks, size = prod(counts), prod(shape)
-        seconds = (2 * blocks + 1) * _transform_seconds(shape, problem.dtype) + blocks * _BLOCK_SECONDS
+        seconds = (2 * blocks + 1) * _transform_seconds(problem, shape) + blocks * _BLOCK_SECONDS
         if best is None or (seconds < best.seconds and size <= _LARGEST) or size < prod(best.shape) > _LARGEST:
             best = Plan(shape, step, False, seconds)
+    assert best is not None
     return best
 
 
@@ -116,10 +117,11 @@ def exact(problem, shape) -> bool:
     def largest(a):
         return max(abs(int(a.max())), abs(int(a.min()))) if a.size else 0
 
-    size = prod(shape)
+    size, taps = prod(shape), problem.kernel.size
+    turns = prod(ceil(k / n) for k, n in zip(problem.kernel.shape, shape, strict=True))    # taps added up by _modulo
     x, w = max(largest(problem.x), abs(int(problem.fill))), largest(problem.kernel)
-    norms = x * w * (size * problem.kernel.size) ** 0.5
-    return 8 * 2**-53 * log2(size + 1) * norms < 0.25 and x * w * problem.kernel.size < 2**53
+    norms = x * w * (size * taps * turns) ** 0.5
+    return 8 * 2**-53 * log2(size + 1) * norms < 0.25 and x * w * taps < 2**53
 
 
 # ---------------------------------------------------------------- the image, continued
@@ -147,11 +149,11 @@ def _indices(n, start, stop, boundary):
 # ---------------------------------------------------------------- transforms
 
 class _Transforms:
-    """Forward and back for one shape and dtype."""
+    """Forward and back for one shape."""
 
-    def __init__(self, shape, dtype, workers):
-        complex_input = dtype.kind == "c"
-        self.dtype = np.dtype(precision(dtype).upper() if complex_input else precision(dtype))
+    def __init__(self, problem, shape, workers):
+        complex_input = problem.dtype.kind == "c"
+        self.dtype = np.dtype(_precision(problem).upper() if complex_input else _precision(problem))
         self._shape, self._axes = shape, tuple(range(len(shape)))
         library, self._options = (_scipy_fft, {"workers": workers}) if _scipy_fft else (np.fft, {})
         self._forward, self._back = (
@@ -162,9 +164,10 @@ class _Transforms:
 
     def filtered(self, a, spectrum):
         """The circular correlation of `a` with the kernel that has this spectrum."""
-        transformed = self.forward(a)
-        transformed *= spectrum
-        return self._back(transformed, self._shape, self._axes, **self._options)
+        with np.errstate(all="ignore"):    # infinities and NaN are looked for, and mended, afterwards
+            transformed = self.forward(a)
+            transformed *= spectrum
+            return self._back(transformed, self._shape, self._axes, **self._options)
 
 
 def _kernel_spectrum(problem, kernel, transforms):
@@ -174,11 +177,13 @@ def _kernel_spectrum(problem, kernel, transforms):
     return np.conj(spectrum, out=spectrum)
 
 
-def _finished(problem, sums):
-    """A block of sums as the dtype wants it."""
-    if problem.dtype.kind in "iu":
-        return np.rint(sums).astype(np.int64).astype(problem.dtype)
-    return np.conj(sums) if problem.conjugate_x else sums
+def _store(problem, sums, target):
+    """Sums to their place in the output, as its dtype wants them."""
+    with np.errstate(all="ignore"):    # float16 may overflow, as in a direct sum
+        if problem.dtype.kind in "iu":
+            target[...] = np.rint(sums).astype(np.int64)
+        else:
+            target[...] = np.conj(sums) if problem.conjugate_x else sums
 
 
 def _modulo(kernel, shape):
@@ -204,23 +209,22 @@ def _turns(outputs, offset, period):
 
 
 def _correlate_circular(problem, chosen, workers, direct):
-    transforms = _Transforms(chosen.shape, problem.dtype, workers)
+    transforms = _Transforms(problem, chosen.shape, workers)
     kernel = _modulo(problem.kernel.astype(transforms.dtype, copy=False), chosen.shape)
     sums = transforms.filtered(problem.x, _kernel_spectrum(problem, kernel, transforms))
-    turns = [_turns(*axis) for axis in zip(problem.out.shape or (1,), problem.offset, chosen.shape, strict=True)]
-    out = problem.out.reshape(problem.out.shape or (1,))
+    turns = [_turns(*axis) for axis in zip(problem.out.shape, problem.offset, chosen.shape, strict=True)]
     if not all(np.isfinite(sums[tuple(source for _, source in piece)]).all() for piece in product(*turns)):
         direct(problem, workers)
         return
     for piece in product(*turns):
         target, source = zip(*piece, strict=True)
-        out[target] = _finished(problem, sums[source])
+        _store(problem, sums[source], problem.out[target])
 
 
 def _correlate_blocks(problem, chosen, workers, direct):
     corners = list(product(*(range(0, o, b) for o, b in zip(problem.out.shape, chosen.step, strict=True))))
     threads = min(workers, len(corners))
-    transforms = _Transforms(chosen.shape, problem.dtype, workers // threads)
+    transforms = _Transforms(problem, chosen.shape, workers // threads)
     spectrum = _kernel_spectrum(problem, problem.kernel, transforms)
 
     def compute(corner):
@@ -229,7 +233,7 @@ def _correlate_blocks(problem, chosen, workers, direct):
         block = _continued(problem, start, [b + k - 1 for b, k in zip(target.shape, problem.kernel.shape, strict=True)])
         sums = transforms.filtered(block, spectrum)[tuple(map(slice, target.shape))]
         if np.isfinite(sums).all():
-            target[...] = _finished(problem, sums)
+            _store(problem, sums, target)
         else:
             direct(part(problem, block, target), workers // threads)
 

@@ -23,7 +23,8 @@ cdef enum:
 
 cdef dict MODES = {"full": FULL, "same": SAME, "valid": VALID}
 cdef dict BOUNDARIES = {"fill": FILL, "wrap": WRAP, "symm": SYMMETRIC, "symmetric": SYMMETRIC,
-                        "reflect": REFLECT, "edge": EDGE}
+                        "reflect": REFLECT, "edge": EDGE,
+                        "pad": FILL, "circular": WRAP}    # SciPy's other names
 cdef tuple PAD_MODES = ("constant", "wrap", "symmetric", "reflect", "edge")    # numpy.pad's names, by Boundary
 
 # By NumPy's type number: what a (complex) dtype's parts are, -1 for what cannot be computed with.
@@ -89,17 +90,15 @@ cdef bint reads_by_lines(cnp.ndarray a, object dtype):
 
 
 cdef object scalar_fill(object fillvalue, object dtype):
-    """`fillvalue` as a 0-d array of `dtype`."""
+    """`fillvalue` as a 0-d array of `dtype`, cast as SciPy casts it: to integers by dropping the fraction."""
     value = np.asarray(fillvalue)
     if value.size != 1:
         raise ValueError(f"`fillvalue` must be a scalar, got an array of shape {value.shape}")
     check_dtype(value.dtype, "fillvalue")
-    value = value.reshape(())
+    if value.dtype.kind == "c" and dtype.kind != "c" or dtype.kind in "iu" and not np.isfinite(value).all():
+        raise ValueError(f"`fillvalue` must be castable to the result's dtype {dtype}, got {fillvalue!r}")
     with np.errstate(all="ignore"):
-        cast = value.astype(dtype) if value.dtype.kind != "c" or dtype.kind == "c" else value.real.astype(dtype)
-    if dtype.kind in "biu" and not cast == value or dtype.kind != "c" and value.imag != 0:
-        raise ValueError(f"`fillvalue` must be a value of the result's dtype {dtype}, got {fillvalue!r}")
-    return cast
+        return value.reshape(()).astype(dtype)
 
 
 # ---------------------------------------------------------------- outputs
@@ -320,10 +319,10 @@ cdef bint all_finite(cnp.ndarray a):
 cdef bint smaller_slides(Problem p, int mode, cnp.ndarray a, cnp.ndarray b):
     """Whether to exchange the inputs of a "full" sum, which is symmetric in them, to save products with the border.
 
-    Infinities would meet the border's zeros in other places then.
+    Infinities then meet the border's zeros in other places: SciPy's N-D pair does so, its two-dimensional pair not.
     """
     return (mode == FULL and b.size > a.size and p.sliding.boundary == FILL and not p.fill
-            and all_finite(a) and all_finite(b))
+            and (not p.planar or all_finite(a) and all_finite(b)))
 
 
 cdef void set_work(Problem p):
@@ -352,6 +351,7 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
     swapped = swaps(m, a, b) or smaller_slides(p, m, a, b)
     p.conjugate_x = swapped and not convolve
     p.conjugate_kernel = not swapped and not convolve
+    p.from_integers = a.dtype.kind in "biu" or b.dtype.kind in "biu"
     x, kernel = (b, a) if swapped else (a, b)
     if p.conjugate_x:    # sum of x[n + k] conj(w[k]) with x slid along w: both read backwards
         x = reversed_axes(x)

@@ -39,14 +39,12 @@ def _from_environment() -> int:
 _default = _from_environment()
 
 
-def _counted(workers: int | None) -> int:
+def _counted(workers: int) -> int:
     """`workers` as scipy.fft takes it: a negative number counts back from the CPUs."""
-    if workers is None:
-        return get_workers()
     try:
         n = index(workers)
     except TypeError:
-        raise TypeError(f"`workers` must be a whole number or None, got {workers!r}") from None
+        raise TypeError(f"`workers` must be a whole number, got {workers!r}") from None
     total = n if n > 0 else cpus() + 1 + n
     if n == 0 or total < 1:
         raise ValueError(f"`workers` must be at least 1, or from -1 to -{cpus()} to count back from all CPUs, got {n}")
@@ -105,5 +103,5 @@ def threads(workers: int | None, useful: int) -> int:
 
     Never far more than there are CPUs: OpenMP ends the process when the system refuses it a thread.
     """
-    allowed = _counted(workers)
+    allowed = get_workers() if workers is None else _counted(workers)
     return 1 if _forked else min(allowed, useful, 4 * cpus() + 60)

@@ -37,7 +37,7 @@ def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None
         ``'edge'``
             ``a a | a b c d | d d``.
     fillvalue : scalar, optional
-        The border's value for ``boundary='fill'``: a value of the result's dtype.
+        The border's value for ``boundary='fill'``, cast to the result's dtype.
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
     dtype : dtype, optional
@@ -57,7 +57,7 @@ def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None
     ------
     ValueError
         If an input is not 2-D, `mode` or `boundary` is unknown, neither input holds the other in ``'valid'`` mode,
-        `fillvalue` is not a value of the dtype, an empty image should be continued by itself, `out` has another shape
+        `fillvalue` cannot be cast to the dtype, an empty image should be continued by itself, `out` has another shape
         or is read-only, or `workers` is zero.
     TypeError
         If a dtype cannot be computed with, or `out` cannot take the result by a same-kind cast.
@@ -69,9 +69,11 @@ def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None
 
     Notes
     -----
-    For floating and complex inputs a large kernel goes through the Fourier transform when that is faster; integers
-    never do. The error is then at the level of rounding, relative to the largest sums. Where there are infinities or
-    NaN the sum is always a direct one, so that they appear only in the outputs whose window holds them.
+    For floating and complex inputs a large kernel goes through the Fourier transform where that is much faster (twice,
+    and milliseconds); integers never do. The error is then at the level of rounding, relative to the largest sums
+    rather than to each; `correlate` with ``method='direct'`` never transforms. Where there are infinities or NaN the
+    sum is always a direct one, so that they appear only in the outputs whose window holds them. The border is part of
+    the sum: an infinite tap times a border of zeros is NaN.
 
     SciPy 1.17 does not conjugate `in2` for ``'valid'`` with swapped complex inputs; here the result is that of
     `scipy.signal.correlate`.
@@ -111,7 +113,7 @@ def convolve2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None,
     boundary : {'fill', 'wrap', 'symm', 'symmetric', 'reflect', 'edge'}, optional
         How the image goes on outside; see `correlate2d`.
     fillvalue : scalar, optional
-        The border's value for ``boundary='fill'``: a value of the result's dtype.
+        The border's value for ``boundary='fill'``, cast to the result's dtype.
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
     dtype : dtype, optional
@@ -175,7 +177,7 @@ def correlate(in1, in2, mode="full", method="auto", *, boundary="fill", fillvalu
     boundary : {'fill', 'wrap', 'symm', 'symmetric', 'reflect', 'edge'}, optional
         How `in1` goes on outside; see `correlate2d`. (SciPy's function has ``'fill'`` with zeros only.)
     fillvalue : scalar, optional
-        The border's value for ``boundary='fill'``: a value of the result's dtype.
+        The border's value for ``boundary='fill'``, cast to the result's dtype.
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
     dtype : dtype, optional
@@ -192,7 +194,7 @@ def correlate(in1, in2, mode="full", method="auto", *, boundary="fill", fillvalu
     ------
     ValueError
         If the inputs differ in their number of dimensions, `mode`, `method` or `boundary` is unknown, neither input
-        holds the other in ``'valid'`` mode, `fillvalue` is not a value of the dtype, an empty input should be
+        holds the other in ``'valid'`` mode, `fillvalue` cannot be cast to the dtype, an empty input should be
         continued by itself, `out` has another shape or is read-only, or `workers` is zero.
     TypeError
         If a dtype cannot be computed with, or `out` cannot take the result by a same-kind cast.
@@ -206,7 +208,8 @@ def correlate(in1, in2, mode="full", method="auto", *, boundary="fill", fillvalu
     -----
     Transforms work on blocks (overlap-save), and their error is at the level of rounding, relative to the largest
     sums of a block. A block that holds infinities or NaN is summed directly, so that they appear only where they
-    belong.
+    belong. The border is part of the sum: an infinite tap times a border of zeros is NaN (`numpy.convolve`, and with
+    it SciPy in one dimension, leaves out such products).
 
     References
     ----------
@@ -245,7 +248,7 @@ def convolve(in1, in2, mode="full", method="auto", *, boundary="fill", fillvalue
     boundary : {'fill', 'wrap', 'symm', 'symmetric', 'reflect', 'edge'}, optional
         How `in1` goes on outside; see `correlate2d`.
     fillvalue : scalar, optional
-        The border's value for ``boundary='fill'``: a value of the result's dtype.
+        The border's value for ``boundary='fill'``, cast to the result's dtype.
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
     dtype : dtype, optional

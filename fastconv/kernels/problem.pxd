@@ -42,4 +42,5 @@ cdef class Problem:
     cdef readonly double work                # products to sum, and 8 an output for its way through memory; 0: no sums
     # whose imaginary parts change sign: correlation conjugates the kernel, swapped inputs the image
     cdef readonly bint conjugate_x, conjugate_kernel
+    cdef readonly bint from_integers         # whether an input holds them, whatever the dtype
     cdef readonly bint planar                # of the two-dimensional pair, whose integer sums are always direct

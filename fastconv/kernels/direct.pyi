@@ -1,0 +1,3 @@
+from fastconv.kernels.problem import Problem
+
+def correlate(problem: Problem, workers: int) -> None: ...

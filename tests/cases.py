@@ -1,0 +1,147 @@
+"""What the tests run over: dtypes, numbers, shapes, layouts, and the comparison with the specification.
+
+Numbers are small integers, in every dtype, so that every correct sum is exact and results compare with ==.
+"""
+from itertools import product
+
+import numpy as np
+
+import fastconv
+from fastconv import _reference
+
+MODES = ("full", "same", "valid")
+BOUNDARIES = ("fill", "wrap", "symm", "reflect", "edge")
+PLANAR = ("correlate2d", "convolve2d")
+FUNCTIONS = ("correlate", "convolve", *PLANAR)
+METHODS = ("auto", "direct", "fft")
+# Each function with each method that it takes.
+WAYS = [*product(FUNCTIONS[:2], METHODS), *((name, None) for name in PLANAR)]
+
+# NumPy's type characters: long and long long are different dtypes even where they are the same size.
+INTEGERS = "bBhHiIlLqQ"
+REALS = "efdg"
+COMPLEX = "FDG"
+DTYPES = "?" + INTEGERS + REALS + COMPLEX
+# One dtype for each way in which lines of x are read, computed with and written.
+KINDS = "?BhIlefdgFDG"
+
+
+def numbers(shape, dtype, seed=0, largest=4):
+    """Random integers from -largest (0 if unsigned) to largest.
+
+    `largest=None` takes the whole range of an integer dtype: sums modulo 2**n are exact too.
+    """
+    rng, dtype = np.random.default_rng(seed), np.dtype(dtype)
+    if dtype.kind == "b":
+        return rng.integers(0, 2, shape).astype(bool)
+    if dtype.kind in "iu" and largest is None:
+        return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    largest = largest or 4
+    if dtype.kind == "u":
+        return rng.integers(0, largest, shape, dtype, endpoint=True)
+    real, imaginary = rng.integers(-largest, largest, (2, *np.atleast_1d(shape)), endpoint=True)
+    return (real + 1j * imaginary if dtype.kind == "c" else real).astype(dtype)
+
+
+def reals(shape, dtype, seed=0):
+    """Random numbers whose sums round, for tests of rounding and of bits."""
+    rng, dtype = np.random.default_rng(seed), np.dtype(dtype)
+    real, imaginary = rng.standard_normal((2, *np.atleast_1d(shape)))
+    return (real + 1j * imaginary if dtype.kind == "c" else real).astype(dtype)
+
+
+def equal(got, wanted, message=""):
+    """Same shape, dtype and values; NaN equals NaN."""
+    np.testing.assert_array_equal(got, wanted, err_msg=message, strict=True)
+
+
+def close(got, wanted, x, w, message=""):
+    """Equal but for the rounding of a transform: eps times the norms of the kernel and of the continued image."""
+    size = np.prod(np.add(x.shape, w.shape))
+    norms = np.abs(x).max() * size ** 0.5 * np.linalg.norm(w.ravel())
+    atol = 2 * np.finfo(wanted.dtype).eps * np.log2(size) * norms
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=atol, err_msg=message)
+    assert got.dtype == wanted.dtype
+
+
+def by(method):
+    """The keywords of a way."""
+    return {"method": method} if method else {}
+
+
+def agree(name, in1, in2, mode="full", boundary="fill", fillvalue=0, dtype=None, *, exactly=True, **how):
+    """Ours is what the specification gives; `how` holds the keywords that must not change a result."""
+    got = getattr(fastconv, name)(in1, in2, mode, boundary=boundary, fillvalue=fillvalue, dtype=dtype, **how)
+    wanted = getattr(_reference, name)(in1, in2, mode, boundary, fillvalue, dtype)
+    message = f"{name} of {np.shape(in1)} and {np.shape(in2)}, {mode}, {boundary}, {how}"
+    if exactly:
+        equal(got, wanted, message)
+    else:
+        close(got, wanted, in1, in2, message)
+
+
+# ---------------------------------------------------------------- shapes
+
+def tile_edges(dtype, seed=0):
+    """Shapes around every edge of a tile: (image, kernel, mode, boundary).
+
+    A tile is 4 rows by up to 8 vectors, a vector at most 64 bytes; shorter vectors divide it.
+    """
+    rng = np.random.default_rng(seed)
+    lanes = 64 // {"?": 1, "b": 2, "B": 2, "e": 4}.get(dtype, min(np.dtype(dtype.lower()).itemsize, 16))
+    widths = {m * lanes + d for m in range(10) for d in (-2, -1, 0, 1)} | set(range(1, 18))
+    for width, kh in product(sorted(w for w in widths if w > 0), range(1, 10)):
+        for kw in rng.choice(np.arange(1, 10), 3, replace=False):
+            image = (int(rng.integers(1, 10)), width)
+            mode = str(rng.choice(MODES))
+            if mode == "valid":    # as many outputs as the other modes have
+                image = (image[0] + kh - 1, width + int(kw) - 1)
+            yield image, (kh, int(kw)), mode, str(rng.choice(BOUNDARIES))
+
+
+def ranks(seed=0):
+    """Shapes of rank 1 to 6: (image, kernel), the image at least as large."""
+    rng = np.random.default_rng(seed)
+    for rank, _ in product(range(1, 7), range(6)):
+        kernel = rng.integers(1, (10, 6, 4, 4, 3, 3)[rank - 1], rank)
+        image = kernel + rng.integers(0, (80, 20, 8, 5, 4, 3)[rank - 1], rank)
+        yield tuple(image.tolist()), tuple(kernel.tolist())
+
+
+# ---------------------------------------------------------------- layouts
+
+def _unaligned(a):
+    buffer = np.zeros(a.nbytes + 1, np.uint8)[1:]
+    buffer[:] = np.frombuffer(a.tobytes(), np.uint8)
+    return buffer.view(a.dtype).reshape(a.shape)
+
+
+def _spaced(a):
+    """Every third element of a larger array, along each axis."""
+    larger = numbers([3 * n for n in a.shape], a.dtype, seed=9)
+    view = larger[(slice(1, None, 3),) * a.ndim]
+    view[...] = a
+    return view
+
+
+def _reversed(a):
+    return np.flip(np.flip(a).copy())
+
+
+def _read_only(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+# The same numbers, otherwise in memory.
+LAYOUTS = {
+    "contiguous": np.ascontiguousarray,
+    "fortran": np.asfortranarray,
+    "transposed": lambda a: np.moveaxis(np.moveaxis(a, 0, -1).copy(), -1, 0),
+    "reversed": _reversed,
+    "spaced": _spaced,
+    "unaligned": _unaligned,
+    "swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+    "read_only": _read_only,
+}
