@@ -85,11 +85,11 @@ def agree(name, in1, in2, mode="full", boundary="fill", fillvalue=0, dtype=None,
 def tile_edges(dtype, seed=0):
     """Shapes around every edge of a tile: (image, kernel, mode, boundary).
 
-    A tile is 4 rows by up to 8 vectors, a vector at most 64 bytes; shorter vectors divide it.
+    A tile is 4 rows by 3 or 4 vectors, or one row of up to 12; a vector has at most 64 bytes, and shorter ones divide it.
     """
     rng = np.random.default_rng(seed)
     lanes = 64 // {"?": 1, "b": 2, "B": 2, "e": 4}.get(dtype, min(np.dtype(dtype.lower()).itemsize, 16))
-    widths = {m * lanes + d for m in range(10) for d in (-2, -1, 0, 1)} | set(range(1, 18))
+    widths = {m * lanes + d for m in range(14) for d in (-2, -1, 0, 1)} | set(range(1, 18))
     for width, kh in product(sorted(w for w in widths if w > 0), range(1, 10)):
         for kw in rng.choice(np.arange(1, 10), 3, replace=False):
             image = (int(rng.integers(1, 10)), width)

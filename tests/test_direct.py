@@ -49,6 +49,27 @@ def test_large_kernels(image, kernel, dtype):
     agree("convolve", x, w, "valid", method="direct")
 
 
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("taps", [63, 64, 65, 95, 96, 97, 127, 128, 129, 191, 255, 256, 257, 300, 512, 513])
+def test_folded_kernels(taps, dtype):
+    """Kernels of one row that are twice as long as a tile is wide, and lines around whole tiles of four rows."""
+    for width in (1, taps, 255, 256, 257, 511, 513, 1024, 1300):
+        agree("correlate", *operands((2, width), (1, taps), dtype), "same", "edge", method="direct")
+
+
+@pytest.mark.parametrize("dtype", "?BldD")
+@pytest.mark.parametrize(("image", "kernel"), [
+    ((400_007,), (400_000,)), ((3, 300_010), (2, 300_000)), ((905, 903), (900, 897)), ((33, 163, 167), (31, 160, 161)),
+    ((3, 60, 70, 71), (3, 58, 70, 66)),
+], ids=str)
+def test_kernels_summed_in_parts(image, kernel, dtype):
+    """Kernels so large that the lines they meet are gathered a part at a time."""
+    x, w = numbers(image, dtype, 1), numbers(kernel, dtype, 2)
+    agree("correlate", x, w, "valid", method="direct")
+    if dtype == "d":    # every other column: never read in place
+        agree("correlate", np.repeat(x, 2, -1)[..., ::2], w, "valid", method="direct", workers=2)
+
+
 @pytest.mark.parametrize("boundary", ["fill", "wrap"])
 @pytest.mark.parametrize("dtype", KINDS)
 @pytest.mark.parametrize(("image", "kernel"), [

@@ -34,6 +34,7 @@ cdef enum:
     ROWS = 4                   # of a tile
     MAX_VECTORS = 16           # a tile's sums
     CACHE = 256 * 1024         # bytes of x that a row of tiles passes over: a quarter of a second-level cache
+    GATHERED = 2 * 1024 * 1024 # bytes of x gathered at once, at most, however large the kernel
     MIN_BLOCKS = 16            # for an even split among workers
 
 # Output columns [start, stop): cut into `pieces`, their lines read in place or gathered.
@@ -57,8 +58,14 @@ cdef struct Plan:
     Region regions[3]
     Py_ssize_t pieces
     Py_ssize_t lines           # rows of x a block reads, per group
+    Py_ssize_t groups_at_once  # what of the kernel a gathered piece is summed with at once: all of it,
+    Py_ssize_t rows_at_once    # or some groups, or some rows of one, or some columns of one row
+    Py_ssize_t columns_at_once
     Py_ssize_t line_bytes      # of a gathered line, whole vectors
     Py_ssize_t constant_bytes  # of the constant line, which stands for lines in place too
+    bint in_parts              # not all of it
+    Py_ssize_t gathered_bytes
+    Py_ssize_t sums_stride     # bytes from row to row of the sums between the parts
     bint store_in_place
     line_copy gather
     line_copy scatter
@@ -67,6 +74,7 @@ cdef struct Scratch:
     const char** lines         # [group][row of x]: where each line starts
     char* gathered             # [group][row of x][line_bytes]
     char* constant             # [plane of x][constant_bytes]: the fill value
+    char* sums                 # [plane of out][row of a band][width]: between the parts of a kernel not taken at once
     char* tile                 # [ROWS][tile's columns]: a tile's result on its way to a converted or partial row
 
 
@@ -125,8 +133,9 @@ cdef inline void row_tile(V* out, const char** lines, Py_ssize_t at, const char*
 
 
 cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssize_t at, const char* weights,
-                      const Plan* p, Py_ssize_t rows, const int columns, const bint folded) noexcept nogil:
-    """`rows` <= ROWS output rows of `columns` vectors."""
+                      const Plan* p, Py_ssize_t rows, const int columns, const bint folded,
+                      const bint resumed) noexcept nogil:
+    """`rows` <= ROWS output rows of `columns` vectors; `resumed` ones start from what `out` holds."""
     cdef V total[MAX_VECTORS]
     cdef V zero
     cdef Py_ssize_t size = element_size(out)
@@ -139,8 +148,10 @@ cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssiz
     cdef const char* x
     cdef const char* w
     memset(&zero, 0, sizeof(zero))
-    for c in range(ROWS * columns):
-        total[c] = zero
+    for r in range(ROWS):
+        for c in range(columns):
+            total[r * columns + c] = (
+                (<V*> (<char*> out + r * out_stride))[c] if resumed and r < rows else zero)
     for g in range(p.groups):
         for y in range(rows + kh - 1):
             x = lines[g * p.lines] + y * kw * size + at if folded else lines[g * p.lines + y] + at
@@ -158,6 +169,10 @@ cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssiz
 
 
 # ---------------------------------------------------------------- lines: borders and conversion
+
+cdef inline Py_ssize_t whole(Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
+    return (n + unit - 1) // unit * unit
+
 
 cdef inline Py_ssize_t within(Py_ssize_t i, Py_ssize_t n, int boundary) noexcept nogil:
     """The index that index i of the continued axis stands for; -1 for the fill value."""
@@ -219,24 +234,29 @@ cdef const char* outer_row(const Plan* p, Py_ssize_t out_index, Py_ssize_t tap) 
     return at
 
 
-cdef void find_lines(const Plan* p, Scratch* scratch, Py_ssize_t outer, Py_ssize_t first, Py_ssize_t rows,
-                     Py_ssize_t start, Py_ssize_t columns, bint in_place, Py_ssize_t size) noexcept nogil:
-    """Points scratch.lines at the rows of x behind output rows first.. and columns start.., gathered if need be."""
-    cdef Py_ssize_t g, y, i, axis = p.s.rank - 2
+cdef void find_lines(const Plan* p, Scratch* scratch, Py_ssize_t group, Py_ssize_t outer, Py_ssize_t first,
+                     Py_ssize_t rows, Py_ssize_t start, Py_ssize_t columns, bint in_place,
+                     Py_ssize_t size) noexcept nogil:
+    """Points scratch.lines at the rows of x that groups group.. of the kernel meet, gathered if need be.
+
+    They are those behind output rows first.. and columns start..
+    """
+    cdef Py_ssize_t g, y, i, plane, axis = p.s.rank - 2
     cdef Py_ssize_t column = start - p.s.offset[axis + 1], n = columns + p.kw - 1
     cdef const char* origin
     cdef const char* row
     cdef const char* constant
     cdef char* to
     for g in range(p.groups):
-        origin = outer_row(p, outer, g // p.s.planes)
-        constant = scratch.constant + (g % p.s.planes) * p.constant_bytes
+        plane = (group + g) % p.s.planes
+        origin = outer_row(p, outer, (group + g) // p.s.planes)
+        constant = scratch.constant + plane * p.constant_bytes
         for y in range(rows + p.kh - 1):
             i = within(first + y - p.s.offset[axis], p.s.x_size[axis], p.s.boundary)
             if origin == NULL or i < 0:
                 scratch.lines[g * p.lines + y] = constant
                 continue
-            row = origin + i * p.s.x_stride[axis] + (g % p.s.planes) * p.s.x_plane
+            row = origin + i * p.s.x_stride[axis] + plane * p.s.x_plane
             if in_place:
                 scratch.lines[g * p.lines + y] = row + column * size
             else:
@@ -276,25 +296,71 @@ cdef void sweep(V* like, const Plan* p, Scratch* scratch, const char* weights, c
             to = <V*> (out + r * row_step + c * size) if in_place else <V*> scratch.tile
             stride = row_step if in_place else step * size
             if folded and step == folded:
-                tile(to, p.fold * size, scratch.lines + r, c * size, weights, p, ROWS, COLUMNS, True)
+                tile(to, p.fold * size, scratch.lines + r, c * size, weights, p, ROWS, COLUMNS, True, False)
             elif p.kh == 1 and step == wide:
                 row_tile(to, scratch.lines + r, c * size, weights, p, LINE_COLUMNS)
             elif p.kh == 1:
                 row_tile(to, scratch.lines + r, c * size, weights, p, 1)
             elif step == wide:
-                tile(to, stride, scratch.lines + r, c * size, weights, p, m, COLUMNS, False)
+                tile(to, stride, scratch.lines + r, c * size, weights, p, m, COLUMNS, False, False)
             else:
-                tile(to, stride, scratch.lines + r, c * size, weights, p, m, 1, False)
+                tile(to, stride, scratch.lines + r, c * size, weights, p, m, 1, False, False)
             if not in_place:
                 store(p, scratch.tile, stride, out + r * row_step + c * out_step, m, min(step, columns - c), size)
             c += step
         r += height
 
 
+cdef void accumulate(V* like, const Plan* part, const char** lines, const char* weights, char* sums,
+                     Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """Adds a part of the kernel to sums whose rows, like the lines, have room for whole vectors."""
+    cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, wide = COLUMNS * lanes, r = 0, m, c
+    cdef V* to
+    while r < rows:
+        m = min(ROWS, rows - r)
+        c = 0
+        while c < columns:
+            to = <V*> (sums + r * stride + c * size)
+            if columns - c >= wide:
+                tile(to, stride, lines + r, c * size, weights, part, m, COLUMNS, False, True)
+                c += wide
+            else:
+                tile(to, stride, lines + r, c * size, weights, part, m, 1, False, True)
+                c += lanes
+        r += ROWS
+
+
+cdef void sum_in_parts(V* like, const Plan* p, Scratch* scratch, char* out, Py_ssize_t outer, Py_ssize_t first,
+                       Py_ssize_t rows, Py_ssize_t start, Py_ssize_t columns) noexcept nogil:
+    """A gathered block and a kernel so large that its lines would not fit: one part after the other, in order."""
+    cdef Py_ssize_t size = element_size(like), stride = p.sums_stride, g = 0, i = 0, j = 0, plane, tap
+    cdef Plan part = p[0]
+    part.lines = p.band + p.rows_at_once - 1
+    memset(scratch.sums, 0, p.s.planes * p.band * stride)
+    while g < p.groups:
+        part.groups = min(p.groups_at_once, p.groups - g)
+        part.kh = min(p.rows_at_once, p.kh - i)
+        part.kw = min(p.columns_at_once, p.kw - j)
+        find_lines(&part, scratch, g, outer, first + i, rows, start + j, columns, False, size)
+        for plane in range(p.s.planes):
+            tap = ((plane * p.groups + g) * p.kh + i) * p.kw + j
+            accumulate(like, &part, scratch.lines, p.s.weights + tap * size, scratch.sums + plane * p.band * stride,
+                       stride, rows, columns)
+        j += part.kw
+        if j == p.kw:
+            j = 0
+            i += part.kh
+        if i == p.kh:
+            i = 0
+            g += part.groups
+    for plane in range(p.s.planes):
+        store(p, scratch.sums + plane * p.band * stride, stride, out + plane * p.s.out_plane, rows, columns, size)
+
+
 cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noexcept nogil:
     """Computes one block of the output."""
     cdef Py_ssize_t piece = index % p.pieces, band = index // p.pieces % p.bands, outer = index // p.pieces // p.bands
-    cdef Py_ssize_t first = band * p.band, rows = min(p.band, p.s.out_size[p.s.rank - 2] - first)
+    cdef Py_ssize_t first = band * p.band, rows = min(p.band, p.s.out_size[p.s.rank - 2] - first), rest = outer
     cdef Py_ssize_t size = element_size(like), start, columns, plane
     cdef const Region* region = p.regions
     cdef char* out = p.s.out
@@ -304,21 +370,20 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noex
         region += 1
     start = region.start + piece * p.width
     columns = min(p.width, region.stop - start)
-    find_lines(p, scratch, outer, first, rows, start, columns, region.in_place, size)
     out += first * p.s.out_stride[axis - 1] + start * p.s.out_stride[axis]
     for axis in range(p.s.rank - 3, -1, -1):
-        out += outer % p.s.out_size[axis] * p.s.out_stride[axis]
-        outer //= p.s.out_size[axis]
+        out += rest % p.s.out_size[axis] * p.s.out_stride[axis]
+        rest //= p.s.out_size[axis]
+    if p.in_parts and not region.in_place:
+        sum_in_parts(like, p, scratch, out, outer, first, rows, start, columns)
+        return
+    find_lines(p, scratch, 0, outer, first, rows, start, columns, region.in_place, size)
     for plane in range(p.s.planes):
         sweep(like, p, scratch, p.s.weights + plane * p.groups * p.kh * p.kw * size,
               out + plane * p.s.out_plane, rows, columns)
 
 
 # ---------------------------------------------------------------- the plan
-
-cdef inline Py_ssize_t whole(Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
-    return (n + unit - 1) // unit * unit
-
 
 cdef inline bint same_bits(int element, int computed) noexcept nogil:
     """Whether lines of `element` can be read and written as they are."""
@@ -370,9 +435,7 @@ cdef void cut_columns(Plan* p, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil
             gathered = max(gathered, min(p.width, p.regions[i].stop - p.regions[i].start))
     # gathered lines have room for whole vectors of output
     p.line_bytes = whole((whole(gathered, lanes) + p.kw - 1) * size, 64) if gathered else 0
-    p.constant_bytes = p.line_bytes
-    if rows_leave_image(p.s):
-        p.constant_bytes = whole((whole(min(p.width, n), lanes) + p.kw - 1) * size, 64)
+    p.constant_bytes = whole((whole(min(p.width, n), lanes) + p.kw - 1) * size, 64)
 
 
 cdef void cut_rows(Plan* p, Py_ssize_t size) noexcept nogil:
@@ -384,6 +447,24 @@ cdef void cut_rows(Plan* p, Py_ssize_t size) noexcept nogil:
         p.band = whole(p.band // 2, unit)
     p.bands = (rows + p.band - 1) // p.band
     p.lines = p.band + p.kh - 1
+
+
+cdef void cut_kernel(Plan* p, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
+    """What of the kernel to gather lines for at once: all of it, unless it is enormous."""
+    cdef Py_ssize_t outputs = p.line_bytes // size - p.kw + 1    # that a gathered line has room for
+    p.groups_at_once, p.rows_at_once, p.columns_at_once = p.groups, p.kh, p.kw
+    p.in_parts = p.groups * p.lines * p.line_bytes > GATHERED
+    if p.in_parts:
+        p.groups_at_once = max(1, GATHERED // (p.lines * p.line_bytes))
+    if p.lines * p.line_bytes > GATHERED:
+        p.rows_at_once = max(1, GATHERED // p.line_bytes - p.band + 1)
+    if p.band * p.line_bytes > GATHERED:
+        p.columns_at_once = GATHERED // (p.band * size) - outputs
+        p.line_bytes = whole((outputs + p.columns_at_once - 1) * size, 64)
+    p.gathered_bytes = p.groups_at_once * (p.band + p.rows_at_once - 1) * p.line_bytes
+    p.sums_stride = whole(p.width, lanes) * size if p.in_parts else 0
+    if not rows_leave_image(p.s):
+        p.constant_bytes = p.line_bytes    # the ends of gathered lines are all it is for
 
 
 cdef Plan planned(const Sliding* s, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
@@ -403,12 +484,13 @@ cdef Plan planned(const Sliding* s, Py_ssize_t size, Py_ssize_t lanes) noexcept 
     p.scatter = line_copier(s.element, s.out_element)
     cut_columns(&p, size, lanes)
     cut_rows(&p, size)
+    cut_kernel(&p, size, lanes)
     return p
 
 
 cdef Py_ssize_t scratch_bytes(const Plan* p, Py_ssize_t vector_bytes) noexcept nogil:
-    return (whole(p.groups * p.lines * sizeof(char*), 64) + p.groups * p.lines * p.line_bytes
-            + p.s.planes * p.constant_bytes + whole(MAX_VECTORS * vector_bytes, 64))
+    return (whole(p.groups * p.lines * sizeof(char*), 64) + p.gathered_bytes
+            + p.s.planes * (p.constant_bytes + p.band * p.sums_stride) + whole(MAX_VECTORS * vector_bytes, 64))
 
 
 cdef Scratch laid_out(const Plan* p, char* memory, Py_ssize_t size) noexcept nogil:
@@ -417,8 +499,9 @@ cdef Scratch laid_out(const Plan* p, char* memory, Py_ssize_t size) noexcept nog
     cdef Py_ssize_t plane, i
     s.lines = <const char**> memory
     s.gathered = memory + whole(p.groups * p.lines * sizeof(char*), 64)
-    s.constant = s.gathered + p.groups * p.lines * p.line_bytes
-    s.tile = s.constant + p.s.planes * p.constant_bytes
+    s.constant = s.gathered + p.gathered_bytes
+    s.sums = s.constant + p.s.planes * p.constant_bytes
+    s.tile = s.sums + p.s.planes * p.band * p.sums_stride
     if p.s.boundary == FILL and not p.s.fill_is_zero:
         for plane in range(p.s.planes):
             for i in range(p.constant_bytes // size):
