@@ -26,8 +26,7 @@ cdef double _SECONDS_A_THREAD = 20e-6
 # Transforms go to Python's threads, or to those of SciPy: 1-D signals of 1e5 elements were slower on two.
 cdef double _TRANSFORM_SECONDS_A_THREAD = 2e-3
 # SciPy's two-dimensional pair always sums directly, with errors relative to each output rather than to the largest.
-# Ours gives that up only where transforms save more than half of a time that is felt.
-cdef double _PLANAR_GAIN = 2
+# Ours gives that up only where transforms are twice as fast and that is felt, or ten times as fast.
 cdef double _PLANAR_SECONDS = 5e-3
 cdef double _SMALL_WORK = _SECONDS_A_THREAD * _FLOAT_PRODUCTS
 
@@ -47,8 +46,8 @@ cdef object _transforms(Problem problem, method, double direct_seconds):
     if method == "auto" and direct_seconds < _fft.least_seconds(problem):
         return None
     plan = _fft.plan(problem)
-    wanted = max(_PLANAR_GAIN * plan.seconds, _PLANAR_SECONDS) if problem.planar else plan.seconds
-    if method == "auto" and direct_seconds < wanted or kind in "iu" and not _fft.exact(problem, plan.shape):
+    worth = min(max(2 * plan.seconds, _PLANAR_SECONDS), 10 * plan.seconds) if problem.planar else plan.seconds
+    if method == "auto" and direct_seconds < worth or kind in "iu" and not _fft.exact(problem, plan.shape):
         return None
     return plan
 

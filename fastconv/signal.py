@@ -69,11 +69,11 @@ def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None
 
     Notes
     -----
-    For floating and complex inputs a large kernel goes through the Fourier transform where that is much faster (twice,
-    and milliseconds); integers never do. The error is then at the level of rounding, relative to the largest sums
-    rather than to each; `correlate` with ``method='direct'`` never transforms. Where there are infinities or NaN the
-    sum is always a direct one, so that they appear only in the outputs whose window holds them. The border is part of
-    the sum: an infinite tap times a border of zeros is NaN.
+    For floating and complex inputs a large kernel goes through the Fourier transform where that is much faster (twice
+    as fast and by milliseconds, or ten times); integers never do. The error is then at the level of rounding, relative
+    to the largest sums rather than to each; `correlate` with ``method='direct'`` never transforms. Where there are
+    infinities or NaN the sum is always a direct one, so that they appear only in the outputs whose window holds them.
+    The border is part of the sum: an infinite tap times a border of zeros is NaN.
 
     SciPy 1.17 does not conjugate `in2` for ``'valid'`` with swapped complex inputs; here the result is that of
     `scipy.signal.correlate`.

@@ -3,7 +3,7 @@ from typing import Any, Literal, TypeAlias
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 _Mode: TypeAlias = Literal["full", "same", "valid"]
-_Boundary: TypeAlias = Literal["fill", "wrap", "symm", "symmetric", "reflect", "edge"]
+_Boundary: TypeAlias = Literal["fill", "wrap", "symm", "symmetric", "reflect", "edge", "pad", "circular"]
 _Method: TypeAlias = Literal["auto", "direct", "fft"]
 
 def correlate2d(

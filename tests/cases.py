@@ -85,7 +85,7 @@ def agree(name, in1, in2, mode="full", boundary="fill", fillvalue=0, dtype=None,
 def tile_edges(dtype, seed=0):
     """Shapes around every edge of a tile: (image, kernel, mode, boundary).
 
-    A tile is 4 rows by 3 or 4 vectors, or one row of up to 12; a vector has at most 64 bytes, and shorter ones divide it.
+    A tile is 4 rows by 3 or 4 vectors, or one row of up to 12. A vector has at most 64 bytes; shorter ones divide it.
     """
     rng = np.random.default_rng(seed)
     lanes = 64 // {"?": 1, "b": 2, "B": 2, "e": 4}.get(dtype, min(np.dtype(dtype.lower()).itemsize, 16))

@@ -34,7 +34,7 @@ cdef enum:
     ROWS = 4                   # of a tile
     MAX_VECTORS = 16           # a tile's sums
     CACHE = 256 * 1024         # bytes of x that a row of tiles passes over: a quarter of a second-level cache
-    GATHERED = 2 * 1024 * 1024 # bytes of x gathered at once, at most, however large the kernel
+    GATHERED = 2 * 1024 * 1024  # bytes of x gathered at once, at most, however large the kernel
     MIN_BLOCKS = 16            # for an even split among workers
 
 # Output columns [start, stop): cut into `pieces`, their lines read in place or gathered.
