@@ -3,8 +3,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-import fastconv
 from fastconv import _isa, _workers
+from fastconv._version import __version__
 from fastconv.kernels import cpu
 
 
@@ -18,7 +18,7 @@ def _installed(package: str) -> str:
 def config() -> dict[str, str]:
     """The facts that `show_config` prints, by name."""
     return {
-        "fastconv": fastconv.__version__,
+        "fastconv": __version__,
         "kernels in use": _isa.isa,
         "kernels available": ", ".join(_isa.available()),
         "kernels built": ", ".join(_isa.built()),

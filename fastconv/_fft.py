@@ -27,8 +27,10 @@ except ImportError:
 # Seconds for one real transform of m elements, per m * log2(m): 1024 x 1024 and 128 x 128 x 128, one core of a
 # Zen 4 at 3.6 GHz. Complex ones cost twice that.
 _SECONDS = {"f": 1.8e-10, "d": 3.3e-10, "g": 60e-10} if _scipy_fft else {"f": 2.5e-10, "d": 4.5e-10, "g": 80e-10}
-_BLOCK_SECONDS = 40e-6         # what a block costs in Python and set-up
+_BLOCK_SECONDS = 10e-6         # what a block costs in Python,
+_BATCH_SECONDS = 40e-6         # what a batch of blocks does,
 _PLAN_SECONDS = 100e-6         # and a plan
+_BATCH = 1 << 17               # elements of the blocks transformed together, if there are several
 _LARGEST = 1 << 24             # elements of a block, unless the kernel asks for more
 
 
@@ -79,6 +81,11 @@ def _cuts(outputs: int, taps: int):
     return cuts
 
 
+def _batch(shape) -> int:
+    """How many blocks to transform together: small ones would cost more in Python than in the transforms."""
+    return max(1, _BATCH // prod(shape))
+
+
 def _circular_plan(problem):
     """The plan for the whole output at once, where the border allows it."""
     if problem.boundary == "wrap":
@@ -89,7 +96,7 @@ def _circular_plan(problem):
         shape = tuple(_fast_len(max(n + before, outputs - before + taps - 1)) for n, before, outputs, taps in axes)
     else:
         return None
-    seconds = 3 * _transform_seconds(problem, shape) + _BLOCK_SECONDS
+    seconds = 3 * _transform_seconds(problem, shape) + _BATCH_SECONDS
     return Plan(shape, problem.out.shape, True, seconds) if prod(shape) <= 4 * _LARGEST else None
 
 
@@ -102,6 +109,7 @@ def plan(problem) -> Plan:
         step, shape, counts = zip(*cuts, strict=True)
         blocks, size = prod(counts), prod(shape)
         seconds = (2 * blocks + 1) * _transform_seconds(problem, shape) + blocks * _BLOCK_SECONDS
+        seconds += ceil(blocks / _batch(shape)) * _BATCH_SECONDS
         if best is None or (seconds < best.seconds and size <= _LARGEST) or size < prod(best.shape) > _LARGEST:
             best = Plan(shape, step, False, seconds)
     assert best is not None
@@ -154,7 +162,7 @@ class _Transforms:
     def __init__(self, problem, shape, workers):
         complex_input = problem.dtype.kind == "c"
         self.dtype = np.dtype(_precision(problem).upper() if complex_input else _precision(problem))
-        self._shape, self._axes = shape, tuple(range(len(shape)))
+        self._shape, self._axes = shape, tuple(range(-len(shape), 0))
         library, self._options = (_scipy_fft, {"workers": workers}) if _scipy_fft else (np.fft, {})
         self._forward, self._back = (
             (library.fftn, library.ifftn) if complex_input else (library.rfftn, library.irfftn))
@@ -163,7 +171,7 @@ class _Transforms:
         return self._forward(a.astype(self.dtype, copy=False), self._shape, self._axes, **self._options)
 
     def filtered(self, a, spectrum):
-        """The circular correlation of `a` with the kernel that has this spectrum."""
+        """The circular correlation of `a`, or of each array in a stack, with the kernel that has this spectrum."""
         with np.errstate(all="ignore"):    # infinities and NaN are looked for, and mended, afterwards
             transformed = self.forward(a)
             transformed *= spectrum
@@ -222,27 +230,33 @@ def _correlate_circular(problem, chosen, workers, direct):
 
 
 def _correlate_blocks(problem, chosen, workers, direct):
+    taps, batch = problem.kernel.shape, _batch(chosen.shape)
     corners = list(product(*(range(0, o, b) for o, b in zip(problem.out.shape, chosen.step, strict=True))))
-    threads = min(workers, len(corners))
+    batches = [corners[i:i + batch] for i in range(0, len(corners), batch)]
+    threads = min(workers, len(batches))
     transforms = _Transforms(problem, chosen.shape, workers // threads)
     spectrum = _kernel_spectrum(problem, problem.kernel, transforms)
 
-    def compute(corner):
-        target = problem.out[tuple(slice(c, c + b) for c, b in zip(corner, chosen.step, strict=True))]
+    def block(corner, outputs):
         start = [c - before for c, before in zip(corner, problem.offset, strict=True)]
-        block = _continued(problem, start, [b + k - 1 for b, k in zip(target.shape, problem.kernel.shape, strict=True)])
-        sums = transforms.filtered(block, spectrum)[tuple(map(slice, target.shape))]
-        if np.isfinite(sums).all():
-            _store(problem, sums, target)
-        else:
-            direct(part(problem, block, target), workers // threads)
+        return _continued(problem, start, [b + k - 1 for b, k in zip(outputs, taps, strict=True)])
+
+    def compute(corners):
+        sums = transforms.filtered(np.stack([block(corner, chosen.step) for corner in corners]), spectrum)
+        for corner, some in zip(corners, sums, strict=True):
+            target = problem.out[tuple(slice(c, c + b) for c, b in zip(corner, chosen.step, strict=True))]
+            some = some[tuple(map(slice, target.shape))]
+            if np.isfinite(some).all():
+                _store(problem, some, target)
+            else:
+                direct(part(problem, block(corner, target.shape), target), workers // threads)
 
     if threads == 1:
-        for corner in corners:
-            compute(corner)
+        for some in batches:
+            compute(some)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(compute, corners))
+            list(pool.map(compute, batches))
 
 
 def correlate(problem, chosen: Plan, workers: int, direct) -> None:
