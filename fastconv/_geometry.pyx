@@ -152,13 +152,6 @@ cdef bint computes_into(cnp.ndarray out, object dtype, cnp.ndarray a, cnp.ndarra
 
 # ---------------------------------------------------------------- the sliding window
 
-cdef tuple BACKWARDS = tuple([(slice(None, None, -1),) * rank for rank in range(MAX_RANK)])
-
-
-cdef object reversed_axes(cnp.ndarray a):
-    return a[BACKWARDS[a.ndim]]
-
-
 cdef bint swaps(int mode, cnp.ndarray a, cnp.ndarray b) except -1:
     """For "valid", whether the second input contains the first, as SciPy decides."""
     cdef bint first = True, second = True
@@ -354,7 +347,7 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
     p.from_integers = a.dtype.kind in "biu" or b.dtype.kind in "biu"
     x, kernel = (b, a) if swapped else (a, b)
     if p.conjugate_x:    # sum of x[n + k] conj(w[k]) with x slid along w: both read backwards
-        x = reversed_axes(x)
+        x = np.flip(x)
     p.reverse_kernel = convolve or p.conjugate_x
     if rank == 0:
         x, kernel = x.reshape(1), kernel.reshape(1)
