@@ -7,6 +7,7 @@ from fastconv import _fft
 from fastconv._isa import isa, kernels
 from fastconv._workers import threads
 
+from fastconv.kernels.layer cimport Convolution
 from fastconv.kernels.problem cimport Problem
 
 cdef object _direct = kernels("direct").correlate
@@ -66,3 +67,53 @@ def run(Problem problem, method, workers):
     else:
         _direct(problem, threads(workers, 1 + int(seconds / _SECONDS_A_THREAD)))
     return problem.finish()
+
+
+# ---------------------------------------------------------------- layers
+
+ALGORITHMS = ("filters", "pixels")
+_gemm = kernels("gemm")
+
+# Up to here weights are packed before the pixels are cut into blocks, and may be packed once for all; beyond, block by
+# block, so that scratch stays bounded.
+cdef double _PACKED_AHEAD = 4e6
+
+
+def check_workers(workers):
+    """An error for a number of threads that no call takes."""
+    threads(workers, 1)
+
+
+def check_algorithm(algorithm):
+    if algorithm != "auto" and algorithm not in ALGORITHMS:
+        raise ValueError(f"`algorithm` must be 'auto' or one of {', '.join(map(repr, ALGORITHMS))}, got {algorithm!r}")
+
+
+cdef str _chosen(Convolution problem):
+    return "filters"
+
+
+cdef double _layer_seconds(Convolution problem):
+    dtype = problem.dtype
+    return problem.work / <double> _PRODUCTS[dtype.char.lower() if dtype.kind in "iu" else dtype.char]
+
+
+def run_layers(list problems, algorithm, workers, dict packed=None):
+    """Compute the records' outputs. `packed` keeps weights from call to call."""
+    cdef Convolution problem
+    check_algorithm(algorithm)
+    for problem in problems:
+        problem.algorithm = _chosen(problem) if algorithm == "auto" else algorithm
+        useful = 1 + int(_layer_seconds(problem) / _SECONDS_A_THREAD)
+        count = threads(workers, useful)
+        if not problem.work:
+            if problem.out.size: raise AssertionError
+            continue
+        if packed is not None:
+            key = problem.algorithm, problem.dtype
+            if key not in packed:
+                packed[key] = _gemm.packed(problem, count)
+            problem.keep(packed[key])
+        elif problem.weight_bytes <= _PACKED_AHEAD:
+            problem.keep(_gemm.packed(problem, count))
+        _gemm.convolve(problem, count)

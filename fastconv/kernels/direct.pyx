@@ -20,11 +20,11 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from fastconv.kernels.border cimport whole, within
 from fastconv.kernels.lines cimport (
-    BOOL, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT32, FLOAT64, LONGDOUBLE,
-    line_copier, line_copy,
+    BOOL, UINT16, UINT32, UINT64, FLOAT32, FLOAT64, LONGDOUBLE, line_copier, line_copy, same_bits,
 )
-from fastconv.kernels.problem cimport FILL, WRAP, SYMMETRIC, REFLECT, Problem, Sliding
+from fastconv.kernels.problem cimport FILL, Problem, Sliding
 from fastconv.kernels.simd cimport (
     COLUMNS, LINE_COLUMNS, V, element_size, multiply_add,
     vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
@@ -169,29 +169,6 @@ cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssiz
 
 
 # ---------------------------------------------------------------- lines: borders and conversion
-
-cdef inline Py_ssize_t whole(Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
-    return (n + unit - 1) // unit * unit
-
-
-cdef inline Py_ssize_t within(Py_ssize_t i, Py_ssize_t n, int boundary) noexcept nogil:
-    """The index that index i of the continued axis stands for; -1 for the fill value."""
-    cdef Py_ssize_t period
-    if 0 <= i < n:
-        return i
-    if boundary == FILL:
-        return -1
-    if boundary == WRAP:
-        i %= n
-        return i + n if i < 0 else i
-    if boundary == SYMMETRIC or boundary == REFLECT:
-        period = 2 * n if boundary == SYMMETRIC else max(2 * n - 2, 1)
-        i %= period
-        if i < 0:
-            i += period
-        return i if i < n else (period - 1 - i if boundary == SYMMETRIC else period - i)
-    return 0 if i < 0 else n - 1
-
 
 cdef inline void gather_ends(const Plan* p, const char* row, Py_ssize_t stride, Py_ssize_t start,
                              Py_ssize_t stop, char* to, Py_ssize_t size) noexcept nogil:
@@ -384,12 +361,6 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noex
 
 
 # ---------------------------------------------------------------- the plan
-
-cdef inline bint same_bits(int element, int computed) noexcept nogil:
-    """Whether lines of `element` can be read and written as they are."""
-    return (element == computed or element == INT16 and computed == UINT16
-            or element == INT32 and computed == UINT32 or element == INT64 and computed == UINT64)
-
 
 cdef inline bint reads_in_place(const Sliding* s, Py_ssize_t size) noexcept nogil:
     # a boolean may be stored as any byte: never computed with before conversion

@@ -11,3 +11,9 @@ ctypedef void (*line_copy)(char* to, Py_ssize_t to_stride, const char* source, P
                            Py_ssize_t n) noexcept nogil
 
 cdef line_copy line_copier(int source, int to) noexcept nogil
+
+
+cdef inline bint same_bits(int element, int computed) noexcept nogil:
+    """Whether lines of `element` can be read and written as they are."""
+    return (element == computed or element == INT16 and computed == UINT16
+            or element == INT32 and computed == UINT32 or element == INT64 and computed == UINT64)

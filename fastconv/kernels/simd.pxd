@@ -11,18 +11,48 @@ cdef extern from * nogil:
       #define FC_BYTES 64    /* 32 registers: 4 x 4 sums, 4 columns of the image, 1 weight */
       #define FC_COLUMNS 4
       #define FC_LINE_COLUMNS 12
+      #define FC_FILTER_ROWS 7     /* 7 x 4 sums, 4 columns of weights; pixels are spread by the multiplication itself */
+      #define FC_FILTER_COLUMNS 4
+      #define FC_PIXEL_ROWS 8      /* 8 x 3 sums, 3 columns of pixels */
+      #define FC_PIXEL_COLUMNS 3
+      #define FC_ZIP_LOW_32 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+      #define FC_ZIP_HIGH_32 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+      #define FC_ZIP_LOW_64 0, 8, 1, 9, 2, 10, 3, 11
+      #define FC_ZIP_HIGH_64 4, 12, 5, 13, 6, 14, 7, 15
     #elif defined(__AVX2__)
       #define FC_BYTES 32    /* 16 registers: 4 x 3 sums, 3 columns of the image, 1 weight */
       #define FC_COLUMNS 3
       #define FC_LINE_COLUMNS 6
+      #define FC_FILTER_ROWS 6     /* 6 x 2 sums, 2 columns of weights, 1 pixel */
+      #define FC_FILTER_COLUMNS 2
+      #define FC_PIXEL_ROWS 4      /* 4 x 3 sums, 3 columns of pixels, 1 weight */
+      #define FC_PIXEL_COLUMNS 3
+      #define FC_ZIP_LOW_32 0, 8, 1, 9, 2, 10, 3, 11
+      #define FC_ZIP_HIGH_32 4, 12, 5, 13, 6, 14, 7, 15
+      #define FC_ZIP_LOW_64 0, 4, 1, 5
+      #define FC_ZIP_HIGH_64 2, 6, 3, 7
     #elif defined(__aarch64__)
       #define FC_BYTES 16    /* 32 registers */
       #define FC_COLUMNS 4
       #define FC_LINE_COLUMNS 8
+      #define FC_FILTER_ROWS 6
+      #define FC_FILTER_COLUMNS 4
+      #define FC_PIXEL_ROWS 8
+      #define FC_PIXEL_COLUMNS 3
     #else
       #define FC_BYTES 16    /* 16 registers */
       #define FC_COLUMNS 3
       #define FC_LINE_COLUMNS 6
+      #define FC_FILTER_ROWS 6     /* 6 x 2 sums, 2 columns of weights, 1 pixel */
+      #define FC_FILTER_COLUMNS 2
+      #define FC_PIXEL_ROWS 4      /* 4 x 3 sums, 3 columns of pixels, 1 weight */
+      #define FC_PIXEL_COLUMNS 3
+    #endif
+    #if FC_BYTES == 16
+      #define FC_ZIP_LOW_32 0, 4, 1, 5
+      #define FC_ZIP_HIGH_32 2, 6, 3, 7
+      #define FC_ZIP_LOW_64 0, 2
+      #define FC_ZIP_HIGH_64 1, 3
     #endif
 
     #if (defined(__GNUC__) || defined(__clang__)) && !defined(FC_NO_VECTORS)
@@ -42,6 +72,27 @@ cdef extern from * nogil:
     FC_VECTOR(float, vfloat);
     FC_VECTOR(double, vdouble);
     typedef long double vlongdouble;
+    #define FC_ZEROS ((const char*) fc_zeros())
+    static CYTHON_INLINE const void* fc_zeros(void) {    /* a vector of them */
+      static const long double zeros[FC_BYTES / sizeof(long double) + 1];
+      return zeros;
+    }
+
+    #if defined(__has_builtin) && !defined(FC_NO_VECTORS)
+      #if __has_builtin(__builtin_shufflevector)
+        #define FC_CAN_TURN 1
+        #define FC_ZIP(name, T, indices) \\
+          static CYTHON_INLINE T name(T a, T b) { return __builtin_shufflevector(a, b, indices); }
+      #endif
+    #endif
+    #ifndef FC_CAN_TURN
+      #define FC_CAN_TURN 0
+      #define FC_ZIP(name, T, indices) static CYTHON_INLINE T name(T a, T b) { (void) b; return a; }
+    #endif
+    FC_ZIP(fc_zip_low_32, vint32, FC_ZIP_LOW_32)
+    FC_ZIP(fc_zip_high_32, vint32, FC_ZIP_HIGH_32)
+    FC_ZIP(fc_zip_low_64, vint64, FC_ZIP_LOW_64)
+    FC_ZIP(fc_zip_high_64, vint64, FC_ZIP_HIGH_64)
     """
     ctypedef unsigned char vbool
     ctypedef unsigned short vint16
@@ -50,9 +101,20 @@ cdef extern from * nogil:
     ctypedef float vfloat
     ctypedef double vdouble
     ctypedef long double vlongdouble
+    const char* ZEROS "FC_ZEROS"
     enum:
         COLUMNS "FC_COLUMNS"             # vectors side by side in a tile of several rows
         LINE_COLUMNS "FC_LINE_COLUMNS"   # and in a tile of one row
+        FILTER_ROWS "FC_FILTER_ROWS"     # pixels in a tile whose vectors run along filters
+        FILTER_COLUMNS "FC_FILTER_COLUMNS"
+        PIXEL_ROWS "FC_PIXEL_ROWS"       # filters in a tile whose vectors run along pixels
+        PIXEL_COLUMNS "FC_PIXEL_COLUMNS"
+        CAN_TURN "FC_CAN_TURN"           # whether the compiler shuffles vectors
+    # a0 b0 a1 b1 ... of the lower and of the upper halves
+    vint32 zip_low_32 "fc_zip_low_32"(vint32 a, vint32 b)
+    vint32 zip_high_32 "fc_zip_high_32"(vint32 a, vint32 b)
+    vint64 zip_low_64 "fc_zip_low_64"(vint64 a, vint64 b)
+    vint64 zip_high_64 "fc_zip_high_64"(vint64 a, vint64 b)
 
 
 # Integers are unsigned here: sums and products modulo 2**n are the same bits, and overflow is defined.
@@ -99,3 +161,55 @@ cdef inline V multiply_add(V total, V x, const char* weight) noexcept nogil:
         return total + x * (<const double*> weight)[0]
     else:
         return total + x * (<const long double*> weight)[0]
+
+
+cdef inline V add(V a, V b) noexcept nogil:
+    if V is vbool:
+        return a | b
+    else:
+        return a + b
+
+
+cdef inline V add_spread(V total, const char* value) noexcept nogil:
+    """`total` and one value added to all its elements."""
+    if V is vbool:
+        return total | (<const unsigned char*> value)[0]
+    elif V is vint16:
+        return total + (<const unsigned short*> value)[0]
+    elif V is vint32:
+        return total + (<const unsigned int*> value)[0]
+    elif V is vint64:
+        return total + (<const unsigned long long*> value)[0]
+    elif V is vfloat:
+        return total + (<const float*> value)[0]
+    elif V is vdouble:
+        return total + (<const double*> value)[0]
+    else:
+        return total + (<const long double*> value)[0]
+
+
+# Vectors of any type, by the width of their elements.
+ctypedef fused Word:
+    vint32
+    vint64
+
+
+cdef inline void turn(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    """Transposes n <= 8 vectors, `step` apart, to rows of 8 elements: three perfect shuffles."""
+    cdef Word a[8]
+    cdef Word b[8]
+    cdef int i, stage
+    for i in range(8):
+        a[i] = rows[(i if i < n else 0) * step]
+    for stage in range(3):
+        for i in range(4):
+            if Word is vint32:
+                b[2 * i] = zip_low_32(a[i], a[i + 4])
+                b[2 * i + 1] = zip_high_32(a[i], a[i + 4])
+            else:
+                b[2 * i] = zip_low_64(a[i], a[i + 4])
+                b[2 * i + 1] = zip_high_64(a[i], a[i + 4])
+        for i in range(8):
+            a[i] = b[i]
+    for i in range(8):
+        to[i] = a[i]

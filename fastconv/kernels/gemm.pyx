@@ -1,0 +1,780 @@
+"""A convolutional layer as a product of matrices, of which only the weights' is ever written down.
+
+    out[pixel, filter] = activation(bias[filter] + sum over t of x[at(pixel) + offset(t)] * weight[t, filter])
+
+t runs over the taps of the kernel and, within a tap, over the channels. The matrix of windows that the textbooks
+multiply with (im2col) is a table of offsets here: a block's part of x is gathered once into a patch (see patch.pxd),
+with its border and in the element type computed with, and each tile finds its factors there.
+
+A *tile* of sums stays in registers while t passes by. Its vectors run along filters, with one pixel's value at a
+time spread over a vector; or along pixels, with one weight at a time spread (`along_pixels`). The latter suits few
+filters or short sums, whose results the former would have to transpose.
+
+The sum is cut where weights and patch would leave the caches; between the parts the sums wait in scratch. Every
+output is summed in the order of t, whatever the tile, the block or the worker.
+"""
+from cython.parallel cimport parallel, prange, threadid
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+cdef extern from * nogil:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+      #define FC_PREFETCH(at, write) __builtin_prefetch(at, write)
+    #else
+      #define FC_PREFETCH(at, write) ((void) (at))
+    #endif
+    """
+    void prefetch "FC_PREFETCH"(const char* at, const int write)
+
+from fastconv.kernels.activation cimport activate
+from fastconv.kernels.border cimport share, whole
+from fastconv.kernels.layer cimport Convolution, Layer, Packed
+from fastconv.kernels.lines cimport (
+    BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, line_copier, line_copy, same_bits,
+)
+from fastconv.kernels.patch cimport (
+    Cut, Patch, gather, item_target, outer_origin, outer_taps, patch_of, tap_offset,
+)
+from fastconv.kernels.problem cimport FILL
+from fastconv.kernels.simd cimport (
+    CAN_TURN, ZEROS, FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, add, add_spread, element_size,
+    multiply_add, turn, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
+)
+from fastconv.kernels.weights cimport pack_panel
+
+cdef enum:
+    MAX_ROWS = 8
+    MAX_COLUMNS = 4
+    MAX_VECTORS = 32           # a tile's sums
+    TERMS = 640                # of a sum taken at once: a panel of weights is a sixth of a second-level cache
+    PATCH = 256 * 1024         # bytes of x gathered at once: a quarter of it
+    PIXELS = 448               # outputs of a block, over all of which a panel of weights is used
+    SUMS = 1024 * 1024         # bytes of sums that wait between parts, at most
+    FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
+    FEW_PIXELS = 128           # not to be cut further while there are filters to cut
+    BLOCKS_A_WORKER = 8        # for an even split
+    SLACK = 4096               # bytes
+
+# Where a tap's part of the sum starts: in the patch, and in a panel of weights.
+cdef struct Tap:
+    Py_ssize_t x
+    Py_ssize_t weight
+    Py_ssize_t outer
+    Py_ssize_t row
+    Py_ssize_t column
+
+cdef struct Plan:
+    const Layer* s
+    bint along_pixels
+    Py_ssize_t size            # of an element
+    Py_ssize_t lanes
+    Py_ssize_t filters         # of a group, those of imaginary parts counted
+    Py_ssize_t padded_filters  # whole vectors of them
+    Py_ssize_t panel           # filters of a tile at most
+    Cut cut                    # the largest part of a sum
+    Py_ssize_t terms           # of a whole sum
+    Py_ssize_t items           # of a block, and its rows and columns
+    Py_ssize_t rows
+    Py_ssize_t columns
+    Py_ssize_t all_items
+    Py_ssize_t item_blocks
+    Py_ssize_t bands
+    Py_ssize_t pieces
+    Py_ssize_t filters_at_once
+    Py_ssize_t filter_blocks
+    Patch patch
+    bint one_run               # rows of a block follow each other without a gap, in the patch and in out
+    bint in_parts              # the sum is cut
+    Py_ssize_t sums_bytes
+    Py_ssize_t packed_bytes    # scratch for weights that are not packed ahead
+    bint store_in_place
+    line_copy scatter
+
+cdef struct Scratch:
+    char* patch
+    char* weights
+    char* sums
+    char* turned               # a tile transposed
+    Py_ssize_t* at             # by pixel (or by run of pixels): where it is in the patch
+    char** out                 # and in out
+    Tap* taps                  # of the part of the sum
+    Tap* kept                  # those that do not lie wholly on padding for a tile
+    Py_ssize_t* inner          # from a tap, to the terms that follow
+
+# A unit of work.
+cdef struct Block:
+    Py_ssize_t group
+    Py_ssize_t first_filter
+    Py_ssize_t filters
+    Py_ssize_t item
+    Py_ssize_t items
+    Py_ssize_t row
+    Py_ssize_t rows
+    Py_ssize_t column
+    Py_ssize_t columns
+
+
+# ---------------------------------------------------------------- tiles: vectors only
+
+cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
+                         const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
+                         const int rows, const int columns, const bint along_pixels) noexcept nogil:
+    """Adds a part of the sum to rows x columns vectors.
+
+    Rows are pixels and columns vectors of filters, or the other way round.
+    """
+    cdef V total[MAX_VECTORS]
+    cdef V column[MAX_COLUMNS]
+    cdef const char* row[MAX_ROWS]
+    cdef const char* w
+    cdef const char* x
+    cdef Py_ssize_t i, t, offset, size = element_size(sums)
+    cdef int r, c
+    # volatile here, too: else these loops become calls of memcpy, and the sums pass through memory
+    for r in range(rows * columns):
+        total[r] = (<volatile V*> sums)[r] if resumed else (<volatile V*> ZEROS)[0]
+    if not along_pixels:
+        for r in range(rows):
+            row[r] = patch + at[r]
+    for i in range(n_taps):
+        w = weights + taps[i].weight
+        x = patch + at[0] + taps[i].x
+        for t in range(n_inner):
+            if along_pixels:
+                for c in range(columns):
+                    # volatile: load once and keep, or the compiler reloads the vector for each row of the tile
+                    column[c] = (<volatile V*> (x + inner[t]))[c]
+                for r in range(rows):
+                    for c in range(columns):
+                        total[r * columns + c] = multiply_add(total[r * columns + c], column[c], w + r * size)
+                w += rows * size
+            else:
+                offset = taps[i].x + inner[t]
+                for c in range(columns):
+                    column[c] = (<volatile V*> w)[c]
+                for r in range(rows):
+                    for c in range(columns):
+                        total[r * columns + c] = multiply_add(total[r * columns + c], column[c], row[r] + offset)
+                w += columns * sizeof(V)
+    for r in range(rows * columns):
+        (<volatile V*> sums)[r] = total[r]
+
+
+cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
+                           const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
+                           Py_ssize_t rows, const int columns, const bint along_pixels) noexcept nogil:
+    """`tile_of` with its rows made a constant, so that the sums they index are registers."""
+    if rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed,
+                PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels)
+    elif rows == 4:
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, 4, columns, along_pixels)
+    elif rows == 2:
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, 2, columns, along_pixels)
+    else:
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, 1, columns, along_pixels)
+
+
+cdef void tile(V* sums, const Plan* p, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
+               const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t rows,
+               Py_ssize_t columns) noexcept nogil:
+    """And with its columns and its direction."""
+    if p.along_pixels:
+        if columns == 3 and PIXEL_COLUMNS >= 3:
+            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 3, True)
+        elif columns == 2:
+            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 2, True)
+        else:
+            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 1, True)
+    elif columns == 4 and FILTER_COLUMNS >= 4:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 4, False)
+    elif columns == 3 and FILTER_COLUMNS >= 3:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 3, False)
+    elif columns == 2:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 2, False)
+    else:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 1, False)
+
+
+# ---------------------------------------------------------------- a tile's end: bias, activation, store
+
+cdef inline Py_ssize_t filter_offset(const Layer* s, Py_ssize_t filter) noexcept nogil:
+    if filter < s.filters:
+        return filter * s.out_filter
+    return s.out_plane + (filter - s.filters) * s.out_filter
+
+
+cdef inline void add_bias(V* sums, const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t rows,
+                          Py_ssize_t columns) noexcept nogil:
+    cdef const char* bias = p.s.bias + (group * p.filters + filter) * p.size
+    cdef Py_ssize_t r, c
+    for r in range(rows):
+        for c in range(columns):
+            if p.along_pixels:
+                sums[r * columns + c] = add_spread(sums[r * columns + c], bias + r * p.size)
+            else:
+                sums[r * columns + c] = add(sums[r * columns + c], (<const V*> bias)[c])
+
+
+cdef inline void scatter_filters(const Plan* p, char* out, const char* sums, Py_ssize_t filter,
+                                 Py_ssize_t n) noexcept nogil:
+    """One pixel's results."""
+    cdef Py_ssize_t m
+    while n > 0:
+        m = min(n, (p.s.filters if filter < p.s.filters else p.filters) - filter)
+        p.scatter(out + filter_offset(p.s, filter), p.s.out_filter, sums, p.size, m)
+        filter += m
+        sums += m * p.size
+        n -= m
+
+
+cdef inline void store_turned(const char* turned, char* out, Py_ssize_t step, Py_ssize_t n, Py_ssize_t size,
+                              const int rows) noexcept nogil:
+    """The pixels of a transposed tile, whose rows hold MAX_ROWS, filter by filter."""
+    cdef Py_ssize_t f
+    for f in range(n):
+        memcpy(out + f * step, turned + f * MAX_ROWS * size, rows * size)
+
+
+cdef void turn_and_store(const Plan* p, Scratch* scratch, const char* sums, char* out, Py_ssize_t n,
+                         Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """A tile of pixels that are neighbours in out. Constant sizes: their copies are a few instructions."""
+    cdef Py_ssize_t c
+    for c in range(columns):
+        if p.size == 4:
+            turn(<vint32*> scratch.turned + c * MAX_ROWS, <const vint32*> sums + c, rows, columns)
+        else:
+            turn(<vint64*> scratch.turned + c * MAX_ROWS, <const vint64*> sums + c, rows, columns)
+    if rows == FILTER_ROWS and p.size == 4: store_turned(scratch.turned, out, p.s.out_filter, n, 4, FILTER_ROWS)
+    elif rows == FILTER_ROWS: store_turned(scratch.turned, out, p.s.out_filter, n, 8, FILTER_ROWS)
+    elif rows == 4: store_turned(scratch.turned, out, p.s.out_filter, n, p.size, 4)
+    elif rows == 2: store_turned(scratch.turned, out, p.s.out_filter, n, p.size, 2)
+    else: store_turned(scratch.turned, out, p.s.out_filter, n, p.size, 1)
+
+
+cdef void store_pixels(V* sums, const Plan* p, Scratch* scratch, Py_ssize_t filter, Py_ssize_t pixel,
+                       Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """A tile whose rows are pixels."""
+    cdef Py_ssize_t r, n = min(columns * p.lanes, p.filters - filter)
+    cdef char** out = scratch.out + pixel
+    if p.store_in_place and CAN_TURN and p.size >= 4 and p.lanes > 1 and p.s.out_filter != p.size and (
+            out[rows - 1] - out[0] == (rows - 1) * p.size):
+        turn_and_store(p, scratch, <char*> sums, out[0] + filter_offset(p.s, filter), n, rows, columns)
+        return
+    for r in range(rows):
+        scatter_filters(p, out[r], <char*> (sums + r * columns), filter, n)
+
+
+cdef void store_filters(V* sums, const Plan* p, char* out, Py_ssize_t filter, Py_ssize_t pixels, Py_ssize_t rows,
+                        Py_ssize_t columns) noexcept nogil:
+    """A tile whose rows are filters."""
+    cdef Py_ssize_t r, c, step = p.s.out_stride[p.s.rank - 1]
+    cdef char* to
+    for r in range(rows):
+        to = out + filter_offset(p.s, filter + r)
+        if p.store_in_place and pixels == columns * p.lanes:
+            for c in range(columns):
+                (<V*> to)[c] = sums[r * columns + c]
+        else:
+            p.scatter(to, step, <char*> (sums + r * columns), p.size, pixels)
+
+
+cdef inline void fetch_pixels(const Plan* p, const char* out, Py_ssize_t filter, Py_ssize_t columns) noexcept nogil:
+    """Asks for the lines of out that a tile will be stored to, so that they come while it is summed."""
+    cdef Py_ssize_t f
+    for f in range(filter, min(filter + columns * p.lanes, p.filters)):
+        prefetch(out + filter_offset(p.s, f), 1)
+
+
+cdef inline void fetch_filters(const Plan* p, const char* out, Py_ssize_t filter, Py_ssize_t rows,
+                               Py_ssize_t columns) noexcept nogil:
+    cdef Py_ssize_t f, c
+    for f in range(filter, filter + rows):
+        for c in range(columns):
+            prefetch(out + filter_offset(p.s, f) + c * p.lanes * p.size, 1)
+
+
+cdef inline void finish(V* sums, const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t rows,
+                        Py_ssize_t columns) noexcept nogil:
+    if p.s.bias != NULL:
+        add_bias(sums, p, group, filter, rows, columns)
+    activate(<char*> sums, rows * columns * p.lanes, p.s.element, p.s.out_element, p.s.activation, p.s.slope)
+
+
+# ---------------------------------------------------------------- which taps a tile needs
+
+cdef inline bint on_padding(const Layer* s, int axis, Py_ssize_t first, Py_ssize_t last, Py_ssize_t tap) noexcept nogil:
+    """Whether outputs first..last all meet the border at a tap, on the same side."""
+    cdef Py_ssize_t way = tap * s.dilation[axis] - s.offset[axis]
+    return last * s.stride[axis] + way < 0 or first * s.stride[axis] + way >= s.x_size[axis]
+
+
+cdef Py_ssize_t keep_taps(const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, Py_ssize_t n_taps,
+                          Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Copies to scratch.kept the taps that do not lie wholly on padding for the block's pixels first..last."""
+    cdef const Layer* s = p.s
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t area = b.rows * b.columns, item = first // area, i, n = 0, way
+    cdef Py_ssize_t row = first % area // b.columns, last_row = last % area // b.columns
+    cdef Py_ssize_t column = first % b.columns, last_column = last % b.columns
+    cdef const Tap* tap
+    if last // area != item:
+        memcpy(scratch.kept, scratch.taps, n_taps * sizeof(Tap))
+        return n_taps
+    if row != last_row:
+        column, last_column = 0, b.columns - 1
+    for i in range(n_taps):
+        tap = scratch.taps + i
+        if (on_padding(s, axis, b.column + column, b.column + last_column, cut.column + tap.column)
+                or on_padding(s, axis - 1, b.row + row, b.row + last_row, cut.row + tap.row)
+                or s.rank > 2 and not outer_origin(s, b.item + item, cut.outer + tap.outer, &way)):
+            continue
+        scratch.kept[n] = tap[0]
+        n += 1
+    return n
+
+
+cdef Py_ssize_t list_taps(const Plan* p, const Cut* cut, Scratch* scratch, Py_ssize_t width,
+                          Py_ssize_t* n_inner) noexcept nogil:
+    """Fills the tables of a part of the sum: taps outside, channels inside; all inside if channels are few."""
+    cdef const Patch* patch = &p.patch
+    cdef Py_ssize_t n = 0, outer, row, column, c
+    cdef bint few = cut.channels < FEW_CHANNELS
+    cdef Py_ssize_t taps = cut.outers * cut.rows * cut.columns
+    n_inner[0] = cut.channels * (taps if few else 1)
+    for c in range(cut.channels):
+        scratch.inner[c] = c * patch.channel_pitch
+    for outer in range(cut.outers):
+        for row in range(cut.rows):
+            for column in range(cut.columns):
+                scratch.taps[n] = Tap(tap_offset(patch, outer, row, column), n * cut.channels * width * p.size,
+                                      outer, row, column)
+                if few:
+                    for c in range(cut.channels):
+                        scratch.inner[n * cut.channels + c] = scratch.taps[n].x + c * patch.channel_pitch
+                n += 1
+    if few:
+        scratch.taps[0] = Tap(0, 0, 0, 0, 0)
+        n = 1
+    return n
+
+
+# ---------------------------------------------------------------- parts of the sum
+
+cdef inline Py_ssize_t terms(const Cut* cut) noexcept nogil:
+    return cut.channels * cut.outers * cut.rows * cut.columns
+
+
+cdef Cut first_cut(const Plan* p) noexcept nogil:
+    cdef Cut cut = p.cut
+    cut.channel = cut.outer = cut.row = cut.column = 0
+    return cut
+
+
+cdef bint next_start(Py_ssize_t* start, Py_ssize_t* size, Py_ssize_t most, Py_ssize_t all_of_them) noexcept nogil:
+    """Steps along one axis; False if it starts again."""
+    cdef bint more = start[0] + size[0] < all_of_them
+    start[0] = start[0] + size[0] if more else 0
+    size[0] = min(most, all_of_them - start[0])
+    return more
+
+
+cdef bint next_cut(const Plan* p, Cut* cut) noexcept nogil:
+    """The next part in the order of the sum: channels outside, columns inside; False if it starts again."""
+    cdef const Layer* s = p.s
+    return (next_start(&cut.column, &cut.columns, p.cut.columns, s.kernel_size[s.rank - 1])
+            or next_start(&cut.row, &cut.rows, p.cut.rows, s.kernel_size[s.rank - 2])
+            or next_start(&cut.outer, &cut.outers, p.cut.outers, outer_taps(s))
+            or next_start(&cut.channel, &cut.channels, p.cut.channels, s.channels * s.planes))
+
+
+# ---------------------------------------------------------------- blocks
+
+cdef inline Py_ssize_t pixel_rows(Py_ssize_t left, Py_ssize_t most) noexcept nogil:
+    """Rows of a tile, of the numbers that tiles are compiled for."""
+    return most if left >= most else (4 if left >= 4 else (2 if left >= 2 else 1))
+
+
+cdef inline Py_ssize_t panel_width(const Plan* p, Py_ssize_t filters) noexcept nogil:
+    """How many of the filters that are left the next panel holds."""
+    return pixel_rows(filters, PIXEL_ROWS) if p.along_pixels else min(p.panel, whole(filters, p.lanes))
+
+
+cdef V* sweep_pixels(V* sums, const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, const char* weights,
+                     bint finite, Py_ssize_t n_taps, Py_ssize_t n_inner, Py_ssize_t filter, Py_ssize_t width,
+                     bint first, bint last) noexcept nogil:
+    """Tiles of pixels by a panel of filters. What is left is a tile moved back over its neighbour: the same bits."""
+    cdef Py_ssize_t pixels = b.items * b.rows * b.columns, q = 0, rows, n = n_taps, columns = width // p.lanes
+    cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
+    cdef const Tap* taps = scratch.kept if skips else scratch.taps
+    while q < pixels:
+        rows = pixel_rows(pixels - q, FILTER_ROWS)
+        if pixels >= FILTER_ROWS:
+            rows = FILTER_ROWS
+            q = min(q, pixels - rows)
+        if skips:
+            n = keep_taps(p, b, cut, scratch, n_taps, q, q + rows - 1)
+        if last and p.store_in_place:
+            fetch_pixels(p, scratch.out[q], filter, columns)
+        tile(sums, p, scratch.patch, scratch.at + q, taps, n, scratch.inner, n_inner, weights, not first,
+             rows, columns)
+        if last:
+            finish(sums, p, b.group, filter, rows, columns)
+            store_pixels(sums, p, scratch, filter, q, rows, columns)
+        if p.in_parts:
+            sums += MAX_VECTORS
+        q += rows
+    return sums
+
+
+cdef V* sweep_runs(V* sums, const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, const char* weights,
+                   bint finite, Py_ssize_t n_taps, Py_ssize_t n_inner, Py_ssize_t filter, Py_ssize_t width,
+                   bint first, bint last) noexcept nogil:
+    """Tiles of a few filters by vectors of pixels, run by run."""
+    cdef Py_ssize_t length = b.columns, runs = b.items * b.rows, run, q, n = n_taps, columns, at, first_pixel
+    cdef Py_ssize_t step = p.s.out_stride[p.s.rank - 1]
+    cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
+    cdef const Tap* taps = scratch.kept if skips else scratch.taps
+    if p.one_run:
+        length, runs = length * runs, 1
+    for run in range(runs):
+        q = 0
+        while q < length:
+            columns = min(PIXEL_COLUMNS, (length - q + p.lanes - 1) // p.lanes)
+            q = max(0, min(q, length - columns * p.lanes))
+            at = scratch.at[run] + q * p.size
+            if skips:
+                first_pixel = run * length + q
+                n = keep_taps(p, b, cut, scratch, n_taps, first_pixel,
+                              run * length + min(length, q + columns * p.lanes) - 1)
+            if last and p.store_in_place:
+                fetch_filters(p, scratch.out[run] + q * step, filter, width, columns)
+            tile(sums, p, scratch.patch, &at, taps, n, scratch.inner, n_inner, weights, not first, width, columns)
+            if last:
+                finish(sums, p, b.group, filter, width, columns)
+                store_filters(sums, p, scratch.out[run] + q * step, filter, min(length - q, columns * p.lanes), width,
+                              columns)
+            if p.in_parts:
+                sums += MAX_VECTORS
+            q += columns * p.lanes
+    return sums
+
+
+cdef void sum_part(V* sums, const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, Py_ssize_t done,
+                   bint first, bint last) noexcept nogil:
+    """Adds a part of the sum, `done` terms from its start, to all outputs of a block."""
+    cdef Py_ssize_t item, filter = b.first_filter, width = 0, n_taps = 0, n_inner = 0, wide
+    cdef const char* weights
+    cdef bint finite = p.s.skips_padding
+    for item in range(b.items):
+        gather(&p.patch, cut, b.group, b.item + item, b.row, b.column, scratch.patch + item * p.patch.item_pitch)
+    while filter < b.first_filter + b.filters:
+        wide = panel_width(p, b.first_filter + b.filters - filter)
+        if wide != width:
+            width = wide
+            n_taps = list_taps(p, cut, scratch, width, &n_inner)
+        if p.s.packed != NULL:
+            weights = p.s.packed + ((b.group * p.padded_filters + filter) * p.terms + done * width) * p.size
+        else:
+            weights = scratch.weights
+            finite = pack_panel(p.s, p.size, b.group, cut, filter, width, scratch.weights)
+        if p.along_pixels:
+            sums = sweep_runs(sums, p, b, cut, scratch, weights, finite, n_taps, n_inner, filter, width, first, last)
+        else:
+            sums = sweep_pixels(sums, p, b, cut, scratch, weights, finite, n_taps, n_inner, filter, width, first, last)
+        filter += width
+
+
+cdef void find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
+    """Where the block's pixels (or the starts of its runs) are, in the patch and in out."""
+    cdef const Layer* s = p.s
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t n = 0, item, row, column
+    cdef char* out
+    for item in range(b.items):
+        out = item_target(s, b.item + item) + b.group * s.out_group
+        for row in range(b.rows):
+            for column in range(1 if p.along_pixels else b.columns):
+                scratch.at[n] = (item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
+                                 + column * p.patch.columns.out_step * p.patch.column_pitch)
+                scratch.out[n] = (out + (b.row + row) * s.out_stride[axis - 1]
+                                  + (b.column + column) * s.out_stride[axis])
+                n += 1
+
+
+cdef Block block_at(const Plan* p, Py_ssize_t index) noexcept nogil:
+    """Filters inside pixels inside groups: neighbours in time share a patch or a panel."""
+    cdef Block b
+    cdef int axis = p.s.rank - 1
+    b.first_filter = index % p.filter_blocks * p.filters_at_once
+    index //= p.filter_blocks
+    b.column = index % p.pieces * p.columns
+    index //= p.pieces
+    b.row = index % p.bands * p.rows
+    index //= p.bands
+    b.item = index % p.item_blocks * p.items
+    b.group = index // p.item_blocks
+    b.filters = min(p.filters_at_once, p.filters - b.first_filter)
+    b.columns = min(p.columns, p.s.out_size[axis] - b.column)
+    b.rows = min(p.rows, p.s.out_size[axis - 1] - b.row)
+    b.items = min(p.items, p.all_items - b.item)
+    return b
+
+
+cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noexcept nogil:
+    """Computes one block of the output, the sum part by part."""
+    cdef Block b = block_at(p, index)
+    cdef Cut cut = first_cut(p)
+    cdef Py_ssize_t done = 0, n
+    cdef bint last = False
+    find_pixels(p, &b, scratch)
+    while not last:
+        n = terms(&cut)
+        last = done + n == p.terms
+        sum_part(<V*> scratch.sums, p, &b, &cut, scratch, done, done == 0, last)
+        done += n
+        next_cut(p, &cut)
+
+
+# ---------------------------------------------------------------- the plan
+
+cdef void cut_sum(Plan* p) noexcept nogil:
+    """Parts of the sum: whole taps if they fit, then as many channels as do, all parts alike."""
+    cdef const Layer* s = p.s
+    cdef Py_ssize_t kh = s.kernel_size[s.rank - 2], kw = s.kernel_size[s.rank - 1], left = TERMS
+    p.cut = Cut(0, 0, 0, 0, 0, 0, 0, 0)
+    p.cut.columns = share(kw, left)
+    left //= p.cut.columns
+    p.cut.rows = share(kh, left)
+    left //= p.cut.rows
+    p.cut.outers = share(outer_taps(s), left)
+    left //= p.cut.outers
+    p.cut.channels = share(s.channels * s.planes, left)
+    p.terms = s.channels * s.planes * outer_taps(s) * kh * kw
+    p.in_parts = terms(&p.cut) < p.terms
+
+
+cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef int axis = p.s.rank - 1
+    p.items, p.rows, p.columns = items, rows, columns
+    p.item_blocks = (p.all_items + items - 1) // items
+    p.bands = (p.s.out_size[axis - 1] + rows - 1) // rows
+    p.pieces = (p.s.out_size[axis] + columns - 1) // columns
+    p.patch = patch_of(p.s, p.size, &p.cut, rows, columns, p.along_pixels)
+
+
+cdef bint halve_pixels(Plan* p) noexcept nogil:
+    """Makes blocks smaller; False if they are as small as they may be."""
+    cdef int axis = p.s.rank - 1
+    cdef Py_ssize_t least = p.lanes * PIXEL_COLUMNS if p.along_pixels else FILTER_ROWS
+    if p.items > 1:
+        lay_out(p, share(p.all_items, p.items // 2), p.rows, p.columns)
+    elif p.rows > 1:
+        lay_out(p, 1, share(p.s.out_size[axis - 1], p.rows // 2), p.columns)
+    elif p.columns > 2 * least:
+        lay_out(p, 1, 1, share(p.s.out_size[axis], p.columns // 2))
+    else:
+        return False
+    return True
+
+
+cdef void cut_pixels(Plan* p) noexcept nogil:
+    """Blocks of pixels: as near to a square as long rows allow, several items if they are small."""
+    cdef int axis = p.s.rank - 1
+    cdef Py_ssize_t columns = share(p.s.out_size[axis], 480 if p.along_pixels else 128)
+    cdef Py_ssize_t rows = share(p.s.out_size[axis - 1], max(1, PIXELS // columns)), items = 1
+    if rows == p.s.out_size[axis - 1] and columns == p.s.out_size[axis]:
+        items = share(p.all_items, max(1, PIXELS // (rows * columns)))
+    lay_out(p, items, rows, columns)
+    while p.items * p.patch.item_pitch > PATCH and halve_pixels(p):
+        pass
+
+
+cdef void cut_filters(Plan* p) noexcept nogil:
+    """All filters at once, unless the sums that wait between parts would be too many."""
+    cdef Py_ssize_t pixels = p.items * p.rows * p.columns, most = p.padded_filters
+    if p.in_parts:
+        most = min(most, max(1, SUMS // (pixels * p.size * p.panel)) * p.panel)
+    p.filters_at_once = most
+    p.filter_blocks = (p.filters + most - 1) // most
+
+
+cdef inline Py_ssize_t blocks(const Plan* p) noexcept nogil:
+    return p.s.groups * p.item_blocks * p.bands * p.pieces * p.filter_blocks
+
+
+cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
+    """Cuts further until there are enough blocks for an even split: filters if pixels are few, else pixels."""
+    cdef Py_ssize_t pixels
+    while workers > 1 and blocks(p) < BLOCKS_A_WORKER * workers:
+        pixels = p.items * p.rows * p.columns
+        if p.filters_at_once > p.panel and (pixels <= FEW_PIXELS or p.filters_at_once >= 4 * p.panel):
+            p.filters_at_once = share(p.filters_at_once // p.panel, p.filters_at_once // p.panel // 2) * p.panel
+            p.filter_blocks = (p.filters + p.filters_at_once - 1) // p.filters_at_once
+        elif pixels <= FEW_PIXELS or not halve_pixels(p):
+            return
+
+
+cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_pixels, Py_ssize_t workers) noexcept nogil:
+    cdef Plan p
+    cdef int axis
+    memset(&p, 0, sizeof(p))
+    p.s, p.size, p.lanes, p.along_pixels = s, size, lanes, along_pixels
+    p.filters = s.filters * s.planes
+    p.panel = PIXEL_ROWS if along_pixels else share((p.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
+    p.padded_filters = p.filters if along_pixels else whole(p.filters, lanes)
+    p.all_items = 1
+    for axis in range(s.leading):
+        p.all_items *= s.leading_size[axis]
+    for axis in range(s.rank - 2):
+        p.all_items *= s.out_size[axis]
+    p.scatter = line_copier(s.element, s.out_element)
+    axis = s.rank - 1
+    p.store_in_place = same_bits(s.out_element, s.element) and s.planes == 1 and s.out_stride[axis] == size
+    cut_sum(&p)
+    cut_pixels(&p)
+    cut_filters(&p)
+    divide(&p, workers)
+    p.one_run = (along_pixels and p.pieces == 1 and p.patch.rows.out_step == 1 and p.items == 1
+                 and p.patch.row_pitch == p.columns * size
+                 and s.out_stride[axis - 1] == p.columns * s.out_stride[axis])
+    p.sums_bytes = MAX_VECTORS * lanes * size
+    if p.in_parts:
+        p.sums_bytes *= tiles(&p)
+    if s.packed == NULL:
+        p.packed_bytes = terms(&p.cut) * p.panel * size
+    return p
+
+
+cdef Py_ssize_t tiles(const Plan* p) noexcept nogil:
+    """Tiles of a block at most."""
+    cdef Py_ssize_t panels = (p.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
+    if p.along_pixels:
+        return panels * max(p.items * p.rows * ((p.columns + wide - 1) // wide),
+                            (p.items * p.rows * p.columns + wide - 1) // wide)
+    return panels * (p.items * p.rows * p.columns // FILTER_ROWS + 3)
+
+
+# Scratch, a worker's part: patch (with room to read a tile too far), weights, sums, turned, tables.
+cdef Py_ssize_t scratch_bytes(const Plan* p) noexcept nogil:
+    cdef Py_ssize_t pixels = p.items * p.rows * p.columns
+    return (whole(p.items * p.patch.item_pitch, 64) + SLACK + whole(p.packed_bytes, 64) + p.sums_bytes
+            + SLACK + whole(pixels * 2 * sizeof(char*), 64) + TERMS * (2 * sizeof(Tap) + sizeof(Py_ssize_t)) + 64)
+
+
+cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
+    cdef Scratch s
+    cdef Py_ssize_t pixels = p.items * p.rows * p.columns
+    s.patch = memory
+    s.weights = s.patch + whole(p.items * p.patch.item_pitch, 64) + SLACK
+    s.sums = s.weights + whole(p.packed_bytes, 64)
+    s.turned = s.sums + p.sums_bytes
+    s.at = <Py_ssize_t*> (s.turned + SLACK)
+    s.out = <char**> (s.at + pixels)
+    s.taps = <Tap*> (s.out + pixels)
+    s.kept = s.taps + TERMS
+    s.inner = <Py_ssize_t*> (s.kept + TERMS)
+    memset(s.patch, 0, whole(p.items * p.patch.item_pitch, 64) + SLACK)
+    return s
+
+
+cdef inline char* aligned(char* memory) noexcept nogil:
+    return memory + (64 - <size_t> memory % 64) % 64
+
+
+cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noexcept nogil:
+    """Returns -1 without memory, before any work."""
+    cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, n, i
+    cdef Plan p = planned(s, size, lanes, along_pixels, workers)
+    cdef Scratch scratch
+    cdef char* memory
+    n = blocks(&p)
+    workers = max(1, min(workers, n))
+    per_worker = whole(scratch_bytes(&p), 64) + 64
+    memory = <char*> malloc(workers * per_worker + 64)
+    if memory == NULL:
+        return -1
+    if workers == 1:
+        scratch = laid_out(&p, aligned(memory))
+        for i in range(n):
+            block(like, &p, i, &scratch)
+    else:
+        with parallel(num_threads=<int> workers):
+            scratch = laid_out(&p, aligned(memory) + threadid() * per_worker)
+            for i in prange(n, schedule="dynamic"):
+                block(like, &p, i, &scratch)
+    free(memory)
+    return 0
+
+
+cdef bint pack_group(const Plan* p, Py_ssize_t group, char* to) noexcept nogil:
+    """[panel][part of the sum][term][filter]. Whether all weights are finite."""
+    cdef Cut cut
+    cdef Py_ssize_t filter = 0, width
+    cdef bint finite = True, more
+    while filter < p.filters:
+        width = panel_width(p, p.filters - filter)
+        cut = first_cut(p)
+        more = True
+        while more:
+            finite = pack_panel(p.s, p.size, group, &cut, filter, width, to) and finite
+            to += terms(&cut) * width * p.size
+            more = next_cut(p, &cut)
+        filter += width
+    return finite
+
+
+cdef Py_ssize_t run_packing(V* like, const Layer* s, bint along_pixels, char* to, bint* finite,
+                            Py_ssize_t workers) noexcept nogil:
+    """Packs the weights to `to`, if that is not NULL; returns the bytes it takes."""
+    cdef Py_ssize_t size = element_size(like), group, infinite = 0, group_bytes
+    cdef Plan p = planned(s, size, sizeof(V) // size, along_pixels, 1)
+    group_bytes = p.padded_filters * p.terms * size
+    if to != NULL:
+        for group in prange(s.groups, num_threads=<int> workers):
+            infinite += not pack_group(&p, group, to + group * group_bytes)
+        finite[0] = infinite == 0
+    return s.groups * group_bytes
+
+
+cdef Py_ssize_t packing(const Layer* s, bint along_pixels, char* to, bint* finite, Py_ssize_t workers) noexcept nogil:
+    if s.element == BOOL: return run_packing(<vbool*> NULL, s, along_pixels, to, finite, workers)
+    if s.element == UINT16: return run_packing(<vint16*> NULL, s, along_pixels, to, finite, workers)
+    if s.element == UINT32: return run_packing(<vint32*> NULL, s, along_pixels, to, finite, workers)
+    if s.element == UINT64: return run_packing(<vint64*> NULL, s, along_pixels, to, finite, workers)
+    if s.element == FLOAT32: return run_packing(<vfloat*> NULL, s, along_pixels, to, finite, workers)
+    if s.element == FLOAT64: return run_packing(<vdouble*> NULL, s, along_pixels, to, finite, workers)
+    return run_packing(<vlongdouble*> NULL, s, along_pixels, to, finite, workers)
+
+
+def packed(Convolution problem, Py_ssize_t workers):
+    """The weights of the record in the order in which `convolve` reads them."""
+    cdef const Layer* s = &problem.layer
+    cdef bint along_pixels = problem.algorithm == "pixels"
+    cdef Packed weights = Packed.__new__(Packed)
+    with nogil:
+        weights.memory = <char*> malloc(packing(s, along_pixels, NULL, NULL, 1) + 64)
+        if weights.memory != NULL:
+            weights.at = aligned(weights.memory)
+            packing(s, along_pixels, weights.at, &weights.finite, workers)
+    if weights.memory == NULL:
+        raise MemoryError("no memory to pack the weights")
+    return weights
+
+
+def convolve(Convolution problem, Py_ssize_t workers):
+    """Computes the record's output on `workers` threads."""
+    cdef const Layer* s = &problem.layer
+    cdef bint along_pixels = problem.algorithm == "pixels"
+    cdef int failed = -1
+    with nogil:
+        if s.element == BOOL: failed = run(<vbool*> NULL, s, along_pixels, workers)
+        elif s.element == UINT16: failed = run(<vint16*> NULL, s, along_pixels, workers)
+        elif s.element == UINT32: failed = run(<vint32*> NULL, s, along_pixels, workers)
+        elif s.element == UINT64: failed = run(<vint64*> NULL, s, along_pixels, workers)
+        elif s.element == FLOAT32: failed = run(<vfloat*> NULL, s, along_pixels, workers)
+        elif s.element == FLOAT64: failed = run(<vdouble*> NULL, s, along_pixels, workers)
+        elif s.element == LONGDOUBLE: failed = run(<vlongdouble*> NULL, s, along_pixels, workers)
+    if failed:
+        raise MemoryError(f"no memory for the scratch of {workers} workers")

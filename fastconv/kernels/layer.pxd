@@ -1,0 +1,68 @@
+"""The record of one convolutional layer on one array: what the gate fills in and the kernels read."""
+from fastconv.kernels.problem cimport MAX_RANK, Boundary
+
+cdef enum Activation:
+    IDENTITY, RELU, RELU6, LEAKY_RELU, SIGMOID, TANH, SILU
+
+# out[n, g, f, o] = activation(bias[g, f] + sum over c, k of x[n, g, c, o * stride + k * dilation - offset] * weight[g, f, c, k])
+# with x continued by the boundary, zeros for FILL. Layouts, flips and transpositions are strides, in bytes.
+# Ranks start at 2: a signal is an image of one row.
+cdef struct Layer:
+    int rank
+    Py_ssize_t x_size[MAX_RANK]
+    Py_ssize_t kernel_size[MAX_RANK]
+    Py_ssize_t out_size[MAX_RANK]
+    Py_ssize_t offset[MAX_RANK]
+    Py_ssize_t stride[MAX_RANK]
+    Py_ssize_t dilation[MAX_RANK]
+    Py_ssize_t x_stride[MAX_RANK]
+    Py_ssize_t out_stride[MAX_RANK]
+    Py_ssize_t weight_stride[MAX_RANK]
+    int leading                          # axes of n
+    Py_ssize_t leading_size[MAX_RANK]
+    Py_ssize_t x_leading[MAX_RANK]
+    Py_ssize_t out_leading[MAX_RANK]
+    Py_ssize_t groups
+    Py_ssize_t channels                  # of a group
+    Py_ssize_t filters                   # of a group
+    Py_ssize_t x_group
+    Py_ssize_t x_channel
+    Py_ssize_t out_group
+    Py_ssize_t out_filter
+    Py_ssize_t weight_group
+    Py_ssize_t weight_filter
+    Py_ssize_t weight_channel
+    Boundary boundary
+    Activation activation
+    double slope                         # of LEAKY_RELU
+    int element                          # what is computed with: x and weight are converted to it, out from it
+    int x_element
+    int weight_element
+    int out_element
+    int planes                           # 2 if complex: a channel is a real and an imaginary one
+    Py_ssize_t x_plane                   # bytes from a real part to its imaginary part
+    Py_ssize_t weight_plane
+    Py_ssize_t out_plane
+    const char* x
+    const char* weight
+    const char* bias                     # [group][plane][filter] in `element`, with a vector to spare; NULL for none
+    char* out
+    const char* packed                   # the weights as `weights.pyx` packs them, NULL if they are to be packed in use
+    bint skips_padding                   # weights are finite: products with the border's zeros may be left out
+
+
+# Weights in the order of the tiles that read them.
+cdef class Packed:
+    cdef char* memory
+    cdef char* at                            # within it, on a cache line
+    cdef bint finite
+
+
+cdef class Convolution:
+    cdef Layer layer
+    cdef Packed packed                       # layer.packed's
+    cdef readonly object x, weight, bias, out    # the arrays that the record points into
+    cdef readonly double work                # products to sum; 0: no sums
+    cdef public str algorithm              # by name
+    cdef readonly double weight_bytes        # in the type computed with
+    cdef readonly object dtype

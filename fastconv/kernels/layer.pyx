@@ -1,0 +1,17 @@
+"""The record of one convolutional layer on one array. See layer.pxd, which declares it for the gate and the kernels."""
+from libc.stdlib cimport free
+
+
+cdef class Packed:
+
+    def __dealloc__(self):
+        free(self.memory)
+
+
+cdef class Convolution:
+
+    def keep(self, Packed weights):
+        """Read the weights from there."""
+        self.packed = weights
+        self.layer.packed = weights.at
+        self.layer.skips_padding = weights.finite
