@@ -71,8 +71,8 @@ def run(Problem problem, method, workers):
 
 # ---------------------------------------------------------------- layers
 
-ALGORITHMS = ("filters", "pixels")
-_gemm = kernels("gemm")
+ALGORITHMS = ("filters", "pixels", "depthwise")
+_gemm, _depthwise = kernels("gemm"), kernels("depthwise")
 
 # Up to here weights are packed before the pixels are cut into blocks, and may be packed once for all; beyond, block by
 # block, so that scratch stays bounded.
@@ -90,6 +90,8 @@ def check_algorithm(algorithm):
 
 
 cdef str _chosen(Convolution problem):
+    if _depthwise.fits(problem):
+        return "depthwise"
     return "filters"
 
 
@@ -108,6 +110,12 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
         count = threads(workers, useful)
         if not problem.work:
             if problem.out.size: raise AssertionError
+            continue
+        if problem.algorithm == "depthwise":
+            if not _depthwise.fits(problem):
+                raise ValueError("`algorithm`: 'depthwise' is for groups of one channel and kernels that are not enormous, got "
+                                 f"a weight of shape {problem.weight.shape} (groups, filters, channels, *kernel)")
+            _depthwise.convolve(problem, count)
             continue
         if packed is not None:
             key = problem.algorithm, problem.dtype

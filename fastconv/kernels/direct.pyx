@@ -26,12 +26,13 @@ from fastconv.kernels.lines cimport (
 )
 from fastconv.kernels.problem cimport FILL, Problem, Sliding
 from fastconv.kernels.simd cimport (
-    COLUMNS, LINE_COLUMNS, V, element_size, multiply_add,
+    COLUMNS, LINE_COLUMNS, V, element_size,
     vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 
+from fastconv.kernels.slide cimport SLIDE_ROWS as ROWS, pass_row, pass_rows
+
 cdef enum:
-    ROWS = 4                   # of a tile
     MAX_VECTORS = 16           # a tile's sums
     CACHE = 256 * 1024         # bytes of x that a row of tiles passes over: a quarter of a second-level cache
     GATHERED = 2 * 1024 * 1024  # bytes of x gathered at once, at most, however large the kernel
@@ -80,41 +81,6 @@ cdef struct Scratch:
 
 # ---------------------------------------------------------------- tiles: vectors only
 
-cdef inline void pass_row(V* total, const char* x, const char* weights, Py_ssize_t start, Py_ssize_t stop,
-                          Py_ssize_t kw, const int first, const int last, const int columns) noexcept nogil:
-    """Adds one row of x, times taps start..stop-1 of the kernel's rows, to output rows first..last-1.
-
-    `weights` is the kernel row that meets output row 0.
-    """
-    cdef V column[MAX_VECTORS]
-    cdef Py_ssize_t j, size = element_size(total)
-    cdef int r, c
-    for j in range(start, stop):
-        for c in range(columns):
-            # volatile: load once and keep, or the compiler reloads x for each row of the tile
-            column[c] = (<volatile V*> (x + j * size))[c]
-        for r in range(first, last):
-            for c in range(columns):
-                total[r * columns + c] = multiply_add(
-                    total[r * columns + c], column[c], weights + (j - r * kw) * size)
-
-
-cdef inline void pass_rows(V* total, const char* x, const char* weights, Py_ssize_t start, Py_ssize_t stop,
-                           Py_ssize_t kw, Py_ssize_t first, Py_ssize_t last, const int columns) noexcept nogil:
-    """`pass_row` with its output rows made constants, so that the sums they index are registers."""
-    cdef int rows = <int> (first * 8 + last)
-    if rows == 0o04: pass_row(total, x, weights, start, stop, kw, 0, 4, columns)
-    elif rows == 0o01: pass_row(total, x, weights, start, stop, kw, 0, 1, columns)
-    elif rows == 0o02: pass_row(total, x, weights, start, stop, kw, 0, 2, columns)
-    elif rows == 0o03: pass_row(total, x, weights, start, stop, kw, 0, 3, columns)
-    elif rows == 0o12: pass_row(total, x, weights, start, stop, kw, 1, 2, columns)
-    elif rows == 0o13: pass_row(total, x, weights, start, stop, kw, 1, 3, columns)
-    elif rows == 0o14: pass_row(total, x, weights, start, stop, kw, 1, 4, columns)
-    elif rows == 0o23: pass_row(total, x, weights, start, stop, kw, 2, 3, columns)
-    elif rows == 0o24: pass_row(total, x, weights, start, stop, kw, 2, 4, columns)
-    elif rows == 0o34: pass_row(total, x, weights, start, stop, kw, 3, 4, columns)
-
-
 cdef inline void row_tile(V* out, const char** lines, Py_ssize_t at, const char* weights, const Plan* p,
                           const int columns) noexcept nogil:
     """One output row of `columns` vectors, for kernels of one row."""
@@ -126,8 +92,8 @@ cdef inline void row_tile(V* out, const char** lines, Py_ssize_t at, const char*
     for c in range(columns):
         total[c] = zero
     for g in range(p.groups):
-        pass_row(total, lines[g * p.lines] + at, weights + g * p.kw * element_size(out), 0, p.kw, p.kw,
-                 0, 1, columns)
+        pass_row(total, lines[g * p.lines] + at, NULL, weights + g * p.kw * element_size(out), 0, p.kw, p.kw,
+                 (columns - 1) * sizeof(V), 0, 1, columns)
     for c in range(columns):
         out[c] = total[c]
 
@@ -143,7 +109,7 @@ cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssiz
     cdef Py_ssize_t kh = (p.kw + p.fold - 1) // p.fold if folded else p.kh
     cdef Py_ssize_t kw = p.fold if folded else p.kw
     cdef Py_ssize_t tail = p.kw - (kh - 1) * kw if folded else kw
-    cdef Py_ssize_t g, y, first, last
+    cdef Py_ssize_t g, y, first, last, end = (columns - 1) * sizeof(V)
     cdef int r, c
     cdef const char* x
     cdef const char* w
@@ -158,10 +124,10 @@ cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssiz
             w = weights + ((g * p.kw + y * kw) * size if folded else (g * kh + y) * (kw * size))
             first, last = max(0, y - kh + 1), min(rows, y + 1)
             if folded and y >= kh - 1:    # the folded kernel's last row, at output row `first`, ends before the others
-                pass_rows(total, x, w, 0, tail, kw, first, last, columns)
-                pass_rows(total, x, w, tail, kw, kw, first + 1, last, columns)
+                pass_rows(total, x, NULL, w, 0, tail, kw, end, first, last, columns)
+                pass_rows(total, x, NULL, w, tail, kw, kw, end, first + 1, last, columns)
             else:
-                pass_rows(total, x, w, 0, kw, kw, first, last, columns)
+                pass_rows(total, x, NULL, w, 0, kw, kw, end, first, last, columns)
     for r in range(ROWS):
         if r < rows:
             for c in range(columns):

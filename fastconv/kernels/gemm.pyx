@@ -561,7 +561,7 @@ cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns
     p.item_blocks = (p.all_items + items - 1) // items
     p.bands = (p.s.out_size[axis - 1] + rows - 1) // rows
     p.pieces = (p.s.out_size[axis] + columns - 1) // columns
-    p.patch = patch_of(p.s, p.size, &p.cut, rows, columns, p.along_pixels)
+    p.patch = patch_of(p.s, p.size, &p.cut, rows, columns, p.along_pixels, False)
 
 
 cdef bint halve_pixels(Plan* p) noexcept nogil:
@@ -642,6 +642,7 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
     p.sums_bytes = MAX_VECTORS * lanes * size
     if p.in_parts:
         p.sums_bytes *= tiles(&p)
+    p.patch.padded = p.pieces == 1 and p.cut.columns == s.kernel_size[axis]    # scratch starts with zeros
     if s.packed == NULL:
         p.packed_bytes = terms(&p.cut) * p.panel * size
     return p

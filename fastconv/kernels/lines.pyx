@@ -111,6 +111,9 @@ cdef void copy(Target* to, Py_ssize_t to_stride, const Source* source, Py_ssize_
     if stride == sizeof(Source) and to_stride == sizeof(Target):    # the compiler vectorises this one
         for i in range(n):
             to[i] = converted[Source, Target](source[i], to)
+    elif Source is Target and stride == 2 * sizeof(Source) and to_stride == sizeof(Target):    # every second element
+        for i in range(n):
+            to[i] = converted[Source, Target](source[2 * i], to)
     else:
         for i in range(n):
             (<Target*> (<char*> to + i * to_stride))[0] = converted[Source, Target](
