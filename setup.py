@@ -12,7 +12,7 @@ from setuptools.command.build_ext import build_ext
 ONCE = [
     "fastconv._geometry", "fastconv._layer_geometry", "fastconv._route",
     "fastconv.kernels.cpu", "fastconv.kernels.layer", "fastconv.kernels.lines",
-    "fastconv.kernels.problem", "fastconv.kernels.weights",
+    "fastconv.kernels.problem",
 ]
 KERNELS = ["depthwise", "direct", "gemm"]
 # By instruction set: its flags, and a macro that shows that the compiler took them. (GCC splits 512-bit vectors in its

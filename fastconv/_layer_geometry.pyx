@@ -234,8 +234,10 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     s.bias = <const char*> cnp.PyArray_DATA(bias) if bias is not None else NULL
     s.packed = NULL
     s.skips_padding = False
-    p.weight_bytes = <double> cnp.PyArray_SIZE(weight) * s.planes * s.planes * SIZE[s.element]
-    p.work = <double> cnp.PyArray_SIZE(out) * cnp.PyArray_SIZE(weight) / max(1, s.groups * s.filters)
+    p.element_size = SIZE[s.element]
+    p.terms = <double> cnp.PyArray_SIZE(weight) / max(1, s.groups * s.filters) * s.planes
+    p.weight_bytes = p.terms * s.groups * s.filters * s.planes * p.element_size
+    p.work = p.terms * cnp.PyArray_SIZE(out) * s.planes
     return p
 
 

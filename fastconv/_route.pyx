@@ -7,7 +7,7 @@ from fastconv import _fft
 from fastconv._isa import isa, kernels
 from fastconv._workers import threads
 
-from fastconv.kernels.layer cimport Convolution
+from fastconv.kernels.layer cimport Convolution, Layer
 from fastconv.kernels.problem cimport Problem
 
 cdef object _direct = kernels("direct").correlate
@@ -73,6 +73,7 @@ def run(Problem problem, method, workers):
 
 ALGORITHMS = ("filters", "pixels", "depthwise")
 _gemm, _depthwise = kernels("gemm"), kernels("depthwise")
+cdef Py_ssize_t _VECTOR = {"baseline": 16, "x86-64-v3": 32, "x86-64-v4": 64}[isa]    # bytes
 
 # Up to here weights are packed before the pixels are cut into blocks, and may be packed once for all; beyond, block by
 # block, so that scratch stays bounded.
@@ -89,10 +90,34 @@ def check_algorithm(algorithm):
         raise ValueError(f"`algorithm` must be 'auto' or one of {', '.join(map(repr, ALGORITHMS))}, got {algorithm!r}")
 
 
+# What a tile's end costs, in terms of its sum, when its vectors run along filters and must be transposed to pixels:
+# 1x1 64->256 at 56 x 56 reaches 0.66 of the peak, 3x3 64->64 0.94. Three times that where the rows of all filters fall
+# into one set of the first-level cache: 3x3 64->64 at 224 x 224 reaches 0.84.
+cdef double _TURNING = 36
+# And what the end of a tile along pixels costs: 1x1 256->64 at 56 x 56 reaches 0.96 of what full vectors would.
+cdef double _ALONG_PIXELS = 0.96
+
+
+cdef double _filled(Py_ssize_t n, Py_ssize_t lanes):
+    """The part of the vectors' lanes that n elements in a row use."""
+    return n / <double> ((n + lanes - 1) // lanes * lanes)
+
+
 cdef str _chosen(Convolution problem):
+    """By one sample's geometry, the dtype and the build. All algorithms sum in the same order: the same bits."""
+    cdef const Layer* s = &problem.layer
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis]
+    cdef double terms = problem.terms, along_filters
     if _depthwise.fits(problem):
         return "depthwise"
-    return "filters"
+    if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
+        return "filters"
+    if s.kernel_size[axis] == 1 and s.stride[axis] == 1 and s.stride[axis - 1] == 1 and s.offset[axis] == 0:
+        run *= s.out_size[axis - 1]    # rows follow each other without a gap
+    along_filters = _filled(s.filters * s.planes, lanes) * terms / (
+        terms + (3 * _TURNING if s.out_filter % 4096 == 0 else _TURNING))
+    return "pixels" if _ALONG_PIXELS * _filled(run, lanes) > along_filters else "filters"
 
 
 cdef double _layer_seconds(Convolution problem):

@@ -29,7 +29,7 @@ cdef extern from * nogil:
 
 from fastconv.kernels.activation cimport activate
 from fastconv.kernels.border cimport share, whole
-from fastconv.kernels.layer cimport Convolution, Layer, Packed
+from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, line_copier, line_copy, same_bits,
 )
@@ -48,8 +48,8 @@ cdef enum:
     MAX_COLUMNS = 4
     MAX_VECTORS = 32           # a tile's sums
     TERMS = 640                # of a sum taken at once: a panel of weights is a sixth of a second-level cache
-    PATCH = 256 * 1024         # bytes of x gathered at once: a quarter of it
-    PIXELS = 448               # outputs of a block, over all of which a panel of weights is used
+    PATCH = 512 * 1024         # bytes of x gathered at once: half of it
+    PIXELS = 896               # outputs of a block, over all of which a panel of weights is used
     SUMS = 1024 * 1024         # bytes of sums that wait between parts, at most
     FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
     FEW_PIXELS = 128           # not to be cut further while there are filters to cut
@@ -119,8 +119,8 @@ cdef struct Block:
 
 cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                          const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                         const int rows, const int columns, const bint along_pixels) noexcept nogil:
-    """Adds a part of the sum to rows x columns vectors.
+                         Py_ssize_t step, const int rows, const int columns, const bint along_pixels) noexcept nogil:
+    """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
 
     Rows are pixels and columns vectors of filters, or the other way round.
     """
@@ -132,8 +132,10 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
     cdef Py_ssize_t i, t, offset, size = element_size(sums)
     cdef int r, c
     # volatile here, too: else these loops become calls of memcpy, and the sums pass through memory
-    for r in range(rows * columns):
-        total[r] = (<volatile V*> sums)[r] if resumed else (<volatile V*> ZEROS)[0]
+    for r in range(rows):
+        for c in range(columns):
+            total[r * columns + c] = (
+                (<volatile V*> (<char*> sums + r * step))[c] if resumed else (<volatile V*> ZEROS)[0])
     if not along_pixels:
         for r in range(rows):
             row[r] = patch + at[r]
@@ -157,44 +159,46 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
                     for c in range(columns):
                         total[r * columns + c] = multiply_add(total[r * columns + c], column[c], row[r] + offset)
                 w += columns * sizeof(V)
-    for r in range(rows * columns):
-        (<volatile V*> sums)[r] = total[r]
+    for r in range(rows):
+        for c in range(columns):
+            (<volatile V*> (<char*> sums + r * step))[c] = total[r * columns + c]
 
 
 cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                            const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                           Py_ssize_t rows, const int columns, const bint along_pixels) noexcept nogil:
+                           Py_ssize_t step, Py_ssize_t rows, const int columns,
+                           const bint along_pixels) noexcept nogil:
     """`tile_of` with its rows made a constant, so that the sums they index are registers."""
     if rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed,
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step,
                 PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels)
     elif rows == 4:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, 4, columns, along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 4, columns, along_pixels)
     elif rows == 2:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, 2, columns, along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 2, columns, along_pixels)
     else:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, 1, columns, along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 1, columns, along_pixels)
 
 
 cdef void tile(V* sums, const Plan* p, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
-               const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t rows,
-               Py_ssize_t columns) noexcept nogil:
+               const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
+               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """And with its columns and its direction."""
     if p.along_pixels:
         if columns == 3 and PIXEL_COLUMNS >= 3:
-            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 3, True)
+            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 3, True)
         elif columns == 2:
-            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 2, True)
+            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 2, True)
         else:
-            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 1, True)
+            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 1, True)
     elif columns == 4 and FILTER_COLUMNS >= 4:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 4, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 4, False)
     elif columns == 3 and FILTER_COLUMNS >= 3:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 3, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 3, False)
     elif columns == 2:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 2, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 2, False)
     else:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, rows, 1, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 1, False)
 
 
 # ---------------------------------------------------------------- a tile's end: bias, activation, store
@@ -418,7 +422,7 @@ cdef V* sweep_pixels(V* sums, const Plan* p, const Block* b, const Cut* cut, Scr
         if last and p.store_in_place:
             fetch_pixels(p, scratch.out[q], filter, columns)
         tile(sums, p, scratch.patch, scratch.at + q, taps, n, scratch.inner, n_inner, weights, not first,
-             rows, columns)
+             columns * sizeof(V), rows, columns)
         if last:
             finish(sums, p, b.group, filter, rows, columns)
             store_pixels(sums, p, scratch, filter, q, rows, columns)
@@ -435,6 +439,8 @@ cdef V* sweep_runs(V* sums, const Plan* p, const Block* b, const Cut* cut, Scrat
     cdef Py_ssize_t length = b.columns, runs = b.items * b.rows, run, q, n = n_taps, columns, at, first_pixel
     cdef Py_ssize_t step = p.s.out_stride[p.s.rank - 1]
     cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
+    cdef bint plain = (p.store_in_place and not p.in_parts and p.s.bias == NULL
+                       and p.s.activation == IDENTITY)    # sums are results: stored where they belong at once
     cdef const Tap* taps = scratch.kept if skips else scratch.taps
     if p.one_run:
         length, runs = length * runs, 1
@@ -450,7 +456,13 @@ cdef V* sweep_runs(V* sums, const Plan* p, const Block* b, const Cut* cut, Scrat
                               run * length + min(length, q + columns * p.lanes) - 1)
             if last and p.store_in_place:
                 fetch_filters(p, scratch.out[run] + q * step, filter, width, columns)
-            tile(sums, p, scratch.patch, &at, taps, n, scratch.inner, n_inner, weights, not first, width, columns)
+            if plain and length - q >= columns * p.lanes:
+                tile(<V*> (scratch.out[run] + q * step + filter_offset(p.s, filter)), p, scratch.patch, &at, taps, n,
+                     scratch.inner, n_inner, weights, False, p.s.out_filter, width, columns)
+                q += columns * p.lanes
+                continue
+            tile(sums, p, scratch.patch, &at, taps, n, scratch.inner, n_inner, weights, not first,
+                 columns * sizeof(V), width, columns)
             if last:
                 finish(sums, p, b.group, filter, width, columns)
                 store_filters(sums, p, scratch.out[run] + q * step, filter, min(length - q, columns * p.lanes), width,
@@ -582,7 +594,7 @@ cdef bint halve_pixels(Plan* p) noexcept nogil:
 cdef void cut_pixels(Plan* p) noexcept nogil:
     """Blocks of pixels: as near to a square as long rows allow, several items if they are small."""
     cdef int axis = p.s.rank - 1
-    cdef Py_ssize_t columns = share(p.s.out_size[axis], 480 if p.along_pixels else 128)
+    cdef Py_ssize_t columns = share(p.s.out_size[axis], 128)
     cdef Py_ssize_t rows = share(p.s.out_size[axis - 1], max(1, PIXELS // columns)), items = 1
     if rows == p.s.out_size[axis - 1] and columns == p.s.out_size[axis]:
         items = share(p.all_items, max(1, PIXELS // (rows * columns)))

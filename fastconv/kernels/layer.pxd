@@ -64,5 +64,7 @@ cdef class Convolution:
     cdef readonly object x, weight, bias, out    # the arrays that the record points into
     cdef readonly double work                # products to sum; 0: no sums
     cdef public str algorithm              # by name
+    cdef readonly double terms               # of a sum
     cdef readonly double weight_bytes        # in the type computed with
+    cdef readonly Py_ssize_t element_size    # of that type
     cdef readonly object dtype

@@ -1,6 +1,205 @@
-"""Weights in the order in which the tiles read them."""
-from fastconv.kernels.layer cimport Layer
-from fastconv.kernels.patch cimport Cut
+"""Weights in the order in which the tiles read them: [tap][channel][filter], a few filters at a time.
 
-cdef bint pack_panel(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
-                     Py_ssize_t width, char* to) noexcept nogil
+A complex layer is a real one: its filters are those of the real parts of the output, then those of the imaginary
+parts; each channel is a real and an imaginary one. With w a weight, the real part of x * w is a sum over them with
+weights (w.real, -w.imag), the imaginary part with (w.imag, w.real).
+
+Inline, for each build to shuffle with its own vectors.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastconv.kernels.layer cimport Layer
+from fastconv.kernels.lines cimport FLOAT32, FLOAT64, LONGDOUBLE, line_copier, line_copy, same_bits
+from fastconv.kernels.patch cimport Cut
+from fastconv.kernels.simd cimport CAN_TURN, Word, turn, vint32, vint64
+
+cdef enum:
+    MOST_TERMS = 1024          # of a part of a sum that is transposed at once
+
+
+ctypedef long double longdouble
+
+ctypedef fused Real:
+    float
+    double
+    longdouble
+
+
+cdef inline void negate(Real* values, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        values[i] = -values[i]
+
+
+cdef inline bint all_finite(int element, const char* values, Py_ssize_t n) noexcept nogil:
+    """Whether no exponent is all ones. Written so that the compiler vectorises it."""
+    cdef Py_ssize_t i
+    cdef uint32_t found = 0
+    cdef uint64_t found_long = 0
+    cdef longdouble value
+    if element == FLOAT32:
+        for i in range(n):
+            found |= ((<const uint32_t*> values)[i] & 0x7F800000u) == 0x7F800000u
+    elif element == FLOAT64:
+        for i in range(n):
+            found_long |= ((<const uint64_t*> values)[i] & 0x7FF0000000000000u) == 0x7FF0000000000000u
+    elif element == LONGDOUBLE:
+        for i in range(n):
+            value = (<const longdouble*> values)[i]
+            found |= value - value != 0
+    return not (found or found_long)
+
+
+cdef inline Py_ssize_t outer_offset(const Layer* s, Py_ssize_t outer) noexcept nogil:
+    cdef Py_ssize_t bytes = 0
+    cdef int axis
+    for axis in range(s.rank - 3, -1, -1):
+        bytes += outer % s.kernel_size[axis] * s.weight_stride[axis]
+        outer //= s.kernel_size[axis]
+    return bytes
+
+
+cdef inline const char* tap_origin(const Layer* s, const Cut* cut, Py_ssize_t outer, Py_ssize_t row,
+                            Py_ssize_t column) noexcept nogil:
+    cdef int axis = s.rank - 1
+    return (s.weight + (cut.column + column) * s.weight_stride[axis] + (cut.row + row) * s.weight_stride[axis - 1]
+            + outer_offset(s, cut.outer + outer))
+
+
+cdef inline void pack_filters(const Layer* s, line_copy copy, Py_ssize_t size, const char* at, Py_ssize_t channel,
+                       Py_ssize_t first, Py_ssize_t width, char* to) noexcept nogil:
+    """What `width` filters hold at one tap for one channel; zeros beyond the last filter."""
+    cdef Py_ssize_t plane, part = channel % s.planes, f = first, n
+    at += channel // s.planes * s.weight_channel
+    while width > 0 and f < s.planes * s.filters:
+        plane = f // s.filters
+        n = min(width, (plane + 1) * s.filters - f)
+        copy(to, size, at + (part ^ plane) * s.weight_plane + f % s.filters * s.weight_filter, s.weight_filter, n)
+        if part and not plane:
+            if s.element == FLOAT32:
+                negate(<float*> to, n)
+            elif s.element == FLOAT64:
+                negate(<double*> to, n)
+            else:
+                negate(<longdouble*> to, n)
+        to += n * size
+        f += n
+        width -= n
+    memset(to, 0, width * size)
+
+
+# ---------------------------------------------------------------- dense weights: transposed by vectors
+
+cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, Py_ssize_t* low,
+                              Py_ssize_t* order) noexcept nogil:
+    """Whether the cut's weights lie without gaps. Sets the first one's place, and their terms in memory's order."""
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t n = cut.channels * cut.outers * cut.rows * cut.columns, t = 0, outer, row, column, c, bytes, at, first
+    first = (cut.channel * s.weight_channel + cut.column * s.weight_stride[axis] + cut.row * s.weight_stride[axis - 1]
+             + outer_offset(s, cut.outer))
+    at = (first + (cut.channels - 1) * s.weight_channel + (cut.columns - 1) * s.weight_stride[axis]
+          + (cut.rows - 1) * s.weight_stride[axis - 1]
+          + outer_offset(s, cut.outer + cut.outers - 1) - outer_offset(s, cut.outer))
+    low[0] = min(first, at)
+    if n > MOST_TERMS or max(first, at) - low[0] != (n - 1) * size:
+        return False
+    for outer in range(cut.outers):
+        at = first + outer_offset(s, cut.outer + outer) - outer_offset(s, cut.outer) - low[0]
+        for row in range(cut.rows):
+            for column in range(cut.columns):
+                bytes = at + row * s.weight_stride[axis - 1] + column * s.weight_stride[axis]
+                for c in range(cut.channels):
+                    if bytes < 0 or bytes >= n * size or bytes & (size - 1):
+                        return False
+                    order[bytes >> (2 if size == 4 else 3)] = t
+                    bytes += s.weight_channel
+                    t += 1
+    return True
+
+
+cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t n, const Py_ssize_t* order,
+                           Py_ssize_t pitch, char* to, Word* like) noexcept nogil:
+    """Transposes n neighbouring weights of some filters, `step` apart: that of memory's place e goes to order[e] * pitch."""
+    cdef Word rows[8]
+    cdef Word turned[16]
+    cdef Py_ssize_t size = 4 if Word is vint32 else 8, lanes = sizeof(Word) // size, e, f = 0, i, m, half
+    cdef char* place
+    while f < filters:    # whole cache lines of the panel, 16 filters: the streams of memory that are followed at once
+        m = min(16, filters - f)
+        e = 0
+        while e < n:
+            if e + lanes > n and n >= lanes:
+                e = n - lanes
+            for half in range(0, m, 8):
+                for i in range(8):
+                    if half + i < m and n >= lanes:
+                        rows[i] = (<volatile Word*> (at + (f + half + i) * step + e * size))[0]
+                    elif half + i < m:
+                        memcpy(&rows[i], at + (f + half + i) * step, n * size)
+                turn(turned + half, rows, m - half, 1)
+            for i in range(min(lanes, n)):
+                place = to + order[e + i] * pitch + f * size
+                if m == 16:
+                    memcpy(place, <char*> turned + i * 8 * size, 8 * size)
+                    memcpy(place + 8 * size, <char*> (turned + 8) + i * 8 * size, 8 * size)
+                elif m == 8:
+                    memcpy(place, <char*> turned + i * 8 * size, 8 * size)
+                else:
+                    memcpy(place, <char*> turned + i * 8 * size, min(8, m) * size)
+                    memcpy(place + 8 * size, <char*> (turned + 8) + i * 8 * size, max(0, m - 8) * size)
+            e += lanes
+        f += 16
+
+
+cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
+                           Py_ssize_t filters, Py_ssize_t pitch, char* to) noexcept nogil:
+    """A cut's weights, if they lie without gaps and want no conversion."""
+    cdef Py_ssize_t[<int> MOST_TERMS] order
+    cdef Py_ssize_t low, n = cut.channels * cut.outers * cut.rows * cut.columns
+    cdef const char* at = s.weight + group * s.weight_group + first * s.weight_filter
+    if not fills_a_line(s, size, cut, &low, order):
+        return False
+    if size == 4:
+        turn_line(at + low, s.weight_filter, filters, n, order, pitch, to, <vint32*> NULL)
+    else:
+        turn_line(at + low, s.weight_filter, filters, n, order, pitch, to, <vint64*> NULL)
+    return True
+
+
+cdef inline bint pack_dense(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
+                            Py_ssize_t width, char* to) noexcept nogil:
+    """The panel of weights that lie without gaps: all of the cut, or the taps of one channel. Else False."""
+    cdef Cut one = cut[0]
+    cdef Py_ssize_t filters = min(width, s.filters - first), pitch = width * size, c
+    if not CAN_TURN or s.planes == 2 or not same_bits(s.weight_element, s.element) or size != 4 and size != 8:
+        return False
+    if filters < width:
+        memset(to, 0, cut.channels * cut.outers * cut.rows * cut.columns * pitch)
+    if pack_line(s, size, group, cut, first, filters, pitch, to):
+        return True
+    one.channels = 1
+    for c in range(cut.channels):
+        one.channel = cut.channel + c
+        if not pack_line(s, size, group, &one, first, filters, cut.channels * pitch, to + c * pitch):
+            return False
+    return True
+
+
+cdef inline bint pack_panel(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
+                     Py_ssize_t width, char* to) noexcept nogil:
+    """Packs `width` filters' part of the sum. Whether all weights are finite."""
+    cdef line_copy copy = line_copier(s.weight_element, s.element)
+    cdef Py_ssize_t outer, row, column, c
+    cdef const char* at
+    cdef const char* start = to
+    if pack_dense(s, size, group, cut, first, width, to):
+        return all_finite(s.element, start, cut.channels * cut.outers * cut.rows * cut.columns * width)
+    for outer in range(cut.outers):
+        for row in range(cut.rows):
+            for column in range(cut.columns):
+                at = tap_origin(s, cut, outer, row, column) + group * s.weight_group
+                for c in range(cut.channels):
+                    pack_filters(s, copy, size, at, cut.channel + c, first, width, to)
+                    to += width * size
+    return all_finite(s.element, start, (to - start) // size)
