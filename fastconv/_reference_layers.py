@@ -143,7 +143,7 @@ def _activated(y, activation):
     if name in ("relu", "relu6"):
         y = np.maximum(y, 0)
         return np.minimum(y, 6) if name == "relu6" else y
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return {
             None: lambda: y,
             "leaky_relu": lambda: np.where(y < 0, y * y.dtype.type(slope), y),

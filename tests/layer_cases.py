@@ -109,13 +109,12 @@ def agree(name, *arguments, message="", how=None, **keywords):
             equal(got, wanted, f"{name}, {algorithm}, {keywords}, {how}; {message}")
 
 
-def near(got, wanted, sizes, terms, message=""):
-    """Equal but for the rounding of `terms` products and their sum; `sizes` sums the absolute products."""
-    eps = float(np.finfo(wanted.dtype).eps)
-    atol = eps * (8 + 2 * terms ** 0.5) * np.asarray(sizes, float)
-    assert got.dtype == wanted.dtype
-    difference = np.abs(got.astype(np.clongdouble) - wanted).astype(float)
-    assert (difference <= atol).all(), f"{(difference / atol).max()} times the tolerance; {message}"
+def near(got, wanted, sizes, dtype, terms):
+    """As near to the exact result as rounded sums of `terms` products come; `sizes` sums the absolute values."""
+    assert got.dtype == dtype
+    summed = np.float32 if got.dtype == np.float16 else got.dtype
+    atol = np.finfo(summed).eps * (8 + 2 * terms ** 0.5) * sizes + np.finfo(dtype).eps * np.abs(wanted)
+    assert (np.abs(got.astype(wanted.dtype) - wanted) <= atol).all()
 
 
 # ---------------------------------------------------------------- layers
@@ -176,6 +175,16 @@ def tile_edges(dtype, seed=0):
         c, h, kh, kw, stride, before = (int(rng.integers(1, high + 1)) for high in (4, 3, 3, 3, 2, 2))
         image = stride * (h - 1) + kh, max(1, stride * (width - 1) + kw - before)
         yield Layer((1, c, *image), (k, c, kh, kw), stride, ((0, 0), (before, 0)))
+
+
+def depthwise_edges(dtype, seed=0):
+    """Layers of as many groups as channels, with rows and numbers of channels around whole vectors."""
+    rng = np.random.default_rng(seed)
+    lanes = 64 // {"?": 1, "e": 4}.get(dtype, min(np.dtype(dtype.lower()).itemsize, 16))
+    lengths = sorted({m * lanes + d for m in (1, 2) for d in (-1, 0, 1)} | {1, 2, 3, 7})
+    for c, width, kernel in product(lengths, lengths, (1, 3, 5, 7)):
+        stride, h, multiplier = int(rng.integers(1, 3)), int(rng.integers(1, 6)), int(rng.integers(4)) // 3 + 1
+        yield Layer((1, c, h, width), (c * multiplier, 1, kernel, kernel), stride, kernel // 2, groups=c)
 
 
 def block_edges(seed=0):
