@@ -35,6 +35,11 @@ class Layer(NamedTuple):
         return len(self.weight) - 2
 
     @property
+    def image(self):
+        """Spatial sizes."""
+        return self.x[-self.rank:]
+
+    @property
     def where(self):
         """Keywords of conv, and of its adjoints."""
         return {name: getattr(self, name) for name in self._fields[2:]}
@@ -55,10 +60,6 @@ class Layer(NamedTuple):
 def arranged(a, rank, layout):
     """The array, given with channels first, in `layout`."""
     return a if layout == "channels_first" else np.ascontiguousarray(np.moveaxis(a, -rank - 1, -1))
-
-
-def sized(shape, rank, layout):
-    return arranged(np.zeros(shape, bool), rank, layout).shape
 
 
 def filled(shape, dtype, seed, terms):
