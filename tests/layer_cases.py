@@ -83,6 +83,41 @@ def adjoint_operands(layer, dtype, seed=0):
     return [filled(shape, dtype, seed + i, terms) for i, shape in enumerate(shapes)]
 
 
+def calls(layer, dtype, layout="channels_first", make=filled):
+    """Every function: its name, its arguments and its keywords, about one layer and the transposed layer back.
+
+    `make` fills a shape with numbers of a dtype; it is given a seed and the number of products that will be summed.
+    """
+    rank, where, windows, kernel = layer.rank, layer.where, layer.windows, layer.weight[2:]
+    terms = prod(layer.weight[1:])
+    x, y = (arranged(make(shape, dtype, seed, terms), rank, layout) for seed, shape in enumerate([layer.x, layer.y]))
+    w, bias = make(layer.weight, dtype, 2, terms), make(layer.weight[0], dtype, 3, terms)
+    spread = _reference_layers.im2col(x, kernel, **windows, layout=layout)
+    back = where | {"output_padding": transposed_padding(layer)}
+    return [(name, arguments, {**keywords, "layout": layout}) for name, arguments, keywords in [
+        ("conv", (x, w, bias), where),
+        ("conv_transpose", (y, w), where | {"output_size": layer.image}),
+        ("im2col", (x, kernel), windows),
+        ("col2im", (spread, layer.image, kernel), windows),
+        ("conv_input", (x.shape, w, y), where),
+        ("conv_weight", (x, w.shape, y), where),
+        ("conv_bias", (y,), {"rank": rank}),
+        ("conv_transpose_input", (y.shape, w, x), back),
+        ("conv_transpose_weight", (y, w.shape, x), back),
+        ("conv_transpose_bias", (x,), {"rank": rank}),
+    ] if "conv_transpose_" not in name or "output_padding" not in keywords or keywords["output_padding"] is not None]
+
+
+def transposed_padding(layer):
+    """The output_padding with which conv_transpose goes from the layer's result back to its image, if it can."""
+    if str(layer.padding).startswith("same"):    # which gives multiples of the stride
+        steps = np.broadcast_to(layer.stride, layer.rank)
+        return 0 if (np.multiply(layer.y[-layer.rank:], steps) == layer.image).all() else None
+    least = _reference_layers._transposed_size(
+        layer.y[-layer.rank:], layer.weight[2:], layer.stride, layer.padding, 0, layer.dilation)
+    return tuple(np.subtract(layer.image, least).tolist())
+
+
 # ---------------------------------------------------------------- comparison
 
 def function(name):
@@ -152,6 +187,11 @@ SHAPES = [
     Layer((3, 40, 14, 14), (20, 40, 1, 1), 2),
     *(Layer((2, c, 6, 7), (k, c, 3, 3), padding=1) for c, k in product(CHANNELS, CHANNELS)),
     *(Layer((1, c, 9, 5), (k, c, 1, 1)) for c, k in product(CHANNELS, CHANNELS)),
+]
+# For what does not depend on the shape: several groups, one for each channel, whole tiles of channels, other ranks.
+FEW = [
+    Layer((2, 6, 7, 19), (4, 3, 3, 2), (1, 2), 1, groups=2), Layer((2, 17, 6, 20), (17, 1, 3, 3), 1, 1, groups=17),
+    Layer((2, 33, 5, 6), (20, 33, 1, 1)), Layer((1, 3, 40), (5, 3, 3), 1, 2, 2), Layer((4, 3, 4, 9), (2, 4, 2, 3, 2)),
 ]
 # Small ones of every rank; each mode and form of padding is run over these.
 PADDED = [

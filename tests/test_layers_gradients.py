@@ -19,6 +19,7 @@ from .layer_cases import (
     near,
     pads,
     random_layer,
+    transposed_padding,
 )
 
 BIASES = ("conv_bias", "conv_transpose_bias")
@@ -32,12 +33,8 @@ def operands(layer, dtype, seed=0):
 
 def transposed(layer):
     """Keywords with which conv_transpose goes from the layer's result back to its image; None if it never does."""
-    if str(layer.padding).startswith("same"):
-        steps = np.broadcast_to(layer.stride, layer.rank)
-        return layer.where if (np.multiply(layer.y[-layer.rank:], steps) == layer.image).all() else None
-    least = _reference_layers._transposed_size(
-        layer.y[-layer.rank:], layer.weight[2:], layer.stride, layer.padding, 0, layer.dilation)
-    return layer.where | {"output_padding": tuple(np.subtract(layer.image, least).tolist())}
+    more = transposed_padding(layer)
+    return None if more is None else layer.where | {"output_padding": more}
 
 
 def agrees(layer, dtype, seed=0, layout="channels_first", **keywords):
