@@ -14,7 +14,6 @@ from fastconv import _reference_layers, _route, grad
 from .cases import equal, numbers
 
 ALGORITHMS = ("auto", *(name for name in _route.ALGORITHMS if name != "auto"))
-FORCED = ("conv", "conv_transpose")    # which take `algorithm`
 LAYOUTS = ("channels_first", "channels_last")
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
 NAMED_PADDINGS = ("valid", "same", "same_lower", "full", "causal")
@@ -52,7 +51,9 @@ class Layer(NamedTuple):
     @property
     def y(self):
         """The shape of the result."""
-        return _reference_layers.conv(np.zeros(self.x, bool), np.zeros(self.weight, bool), **self.where).shape
+        windows = _reference_layers._Windows(
+            self.image, self.weight[2:], self.stride, self.padding, self.dilation, self.padding_mode)
+        return *self.x[:-self.rank - 1], self.weight[0], *windows.out
 
 
 # ---------------------------------------------------------------- arrays
@@ -124,6 +125,11 @@ def function(name):
     return getattr(fastconv, name, None) or getattr(grad, name)
 
 
+def algorithms(name):
+    """Those that a function can be asked for."""
+    return ALGORITHMS if name in ("conv", "conv_transpose") else ALGORITHMS[:1]
+
+
 def compute(name, *arguments, algorithm="auto", **keywords):
     """Our result; None if `algorithm` says that it cannot do this."""
     if algorithm == "auto":
@@ -139,7 +145,7 @@ def compute(name, *arguments, algorithm="auto", **keywords):
 def agree(name, *arguments, message="", how=None, **keywords):
     """Ours, by every algorithm, is what the specification gives; `how` holds what must not change a result."""
     wanted = getattr(_reference_layers, name)(*arguments, **keywords)
-    for algorithm in ALGORITHMS if name in FORCED else ALGORITHMS[:1]:
+    for algorithm in algorithms(name):
         got = compute(name, *arguments, algorithm=algorithm, **keywords, **how or {})
         if got is not None:
             equal(got, wanted, f"{name}, {algorithm}, {keywords}, {how}; {message}")

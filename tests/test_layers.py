@@ -60,7 +60,7 @@ def test_tile_edges(dtype, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", "?BilefdF")
 def test_block_edges(dtype, layout):
-    for layer in block_edges():
+    for layer in list(block_edges())[::4 if dtype == "F" else 1]:    # complex specifications take long
         agrees(layer, dtype, 1, layout)
 
 

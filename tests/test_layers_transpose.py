@@ -37,7 +37,7 @@ def agrees(layer, dtype, seed=0, layout="channels_first", with_bias=True, **keyw
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", KINDS)
 def test_shapes(dtype, layout):
     for i, layer in enumerate(SHAPES):
         agrees(layer, dtype, i, layout, with_bias=i % 2)
@@ -161,7 +161,7 @@ def test_activations(dtype, activation):
 # ---------------------------------------------------------------- columns
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", KINDS)
 def test_columns(dtype, layout):
     """There and back."""
     for layer in [*PADDED, *(layer for layer in SHAPES if layer.groups == 1)]:
