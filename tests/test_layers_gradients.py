@@ -53,7 +53,7 @@ def agrees(layer, dtype, seed=0, layout="channels_first", **keywords):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("dtype", "?Bhlefg" "F")
 def test_shapes(dtype, layout):
     for i, layer in enumerate(SHAPES):
         agrees(layer, dtype, i, layout)

