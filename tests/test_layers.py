@@ -85,7 +85,7 @@ def test_random_layers(seed):
 def test_every_algorithm_computes_something():
     """And gives a reason in its own name when it does not."""
     for algorithm in ALGORITHMS:
-        done = [compute("conv", *operands(layer, "f"), algorithm=algorithm, **layer.where) for layer in SHAPES[-10:]]
+        done = [compute("conv", *operands(layer, "f"), algorithm=algorithm, **layer.where) for layer in SHAPES]
         assert any(y is not None for y in done), algorithm
 
 
