@@ -1,0 +1,251 @@
+"""conv_transpose, im2col and col2im equal their specification; each is the adjoint of its partner, exactly."""
+from itertools import product
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import _reference_layers
+
+from .cases import DTYPES, KINDS, REALS, equal, numbers, reals
+from .layer_cases import (
+    ALGORITHMS,
+    LAYOUTS,
+    NAMED_PADDINGS,
+    PADDED,
+    PADDING_MODES,
+    SHAPES,
+    Layer,
+    adjoint_operands,
+    agree,
+    arranged,
+    compute,
+    depthwise_edges,
+    near,
+    pads,
+    random_layer,
+    tile_edges,
+)
+
+
+def agrees(layer, dtype, seed=0, layout="channels_first", with_bias=True, **keywords):
+    """The transposed of a layer, from its result back to its image."""
+    y, w, bias = adjoint_operands(layer, dtype, seed)
+    keywords.setdefault("output_size", layer.image)
+    agree("conv_transpose", arranged(y, layer.rank, layout), w, bias if with_bias else None, **layer.where,
+          layout=layout, message=layer, **keywords)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_shapes(dtype, layout):
+    for i, layer in enumerate(SHAPES):
+        agrees(layer, dtype, i, layout, with_bias=i % 2)
+
+
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+@pytest.mark.parametrize("dtype", "?hlfD")
+def test_paddings(dtype, padding_mode):
+    """Every form in every mode: the border is added back to where it was copied from."""
+    for layer in PADDED:
+        for i, padding in enumerate(pads(layer.rank)):
+            agrees(layer._replace(padding=padding, padding_mode=padding_mode), dtype, i, LAYOUTS[i % 2])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_tile_edges(dtype, layout):
+    for layer in tile_edges(dtype):
+        if layer.weight[0] % 2:    # any edge with some of the channels
+            agrees(layer, dtype, layer.weight[0], layout, with_bias=False)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", "?Befd")
+def test_depthwise(dtype, layout):
+    for layer in list(depthwise_edges(dtype))[::2]:
+        agrees(layer, dtype, 1, layout)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_layers(seed):
+    rng = np.random.default_rng(seed)
+    for i in range(50):
+        layer = random_layer(rng)
+        dtype, layout = str(rng.choice(list(DTYPES))), str(rng.choice(LAYOUTS))
+        activation = [None, "relu", "relu6"][rng.integers(3)] if dtype not in "?FDG" else None
+        agrees(layer, dtype, i, layout, with_bias=i % 2, activation=activation)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+def test_sizes_without_output_size(dtype):
+    """Each padding gives the size of its formula; what output_padding adds is bias alone."""
+    for i, layer in enumerate(PADDED):
+        steps = [np.broadcast_to(step, layer.rank) for step in (layer.stride, layer.dilation)]
+        for padding in pads(layer.rank):
+            layer = layer._replace(padding=padding)
+            more = tuple((np.maximum(*steps) - 1).tolist())
+            for extra in [0, more] if not str(padding).startswith("same") else [0]:
+                y, w, bias = adjoint_operands(layer, dtype, i)
+                where = layer.where | {"padding": padding, "output_padding": extra}
+                size = _reference_layers._transposed_size(
+                    y.shape[-layer.rank:], w.shape[2:], layer.stride, padding, extra, layer.dilation)
+                if min(size) > 0:
+                    agree("conv_transpose", y, w, bias, **where, message=layer)
+
+
+def test_size_by_name():
+    """"same" undoes the stride, however long the kernel; the others pad as they say."""
+    for n, kernel, stride, dilation in product((1, 4, 7), (1, 2, 3, 6), (1, 2, 5), (1, 3)):
+        x, w, reach = np.ones((1, n)), np.ones((1, 1, kernel)), dilation * (kernel - 1)
+        whole = (n - 1) * stride + reach + 1
+        for padding, size in {"same": n * stride, "same_lower": n * stride, "valid": whole, "causal": whole - reach,
+                              "full": whole - 2 * reach}.items():
+            if size > 0:
+                got = fastconv.conv_transpose(x, w, stride=stride, padding=padding, dilation=dilation)
+                assert got.shape == (1, size)
+
+
+def test_every_size_in_reach():
+    """From the least that the windows cover to just before another would fit."""
+    x, w = numbers((2, 3, 5, 6), "l", 1), numbers((3, 4, 3, 2), "l", 2)
+    for size in product((15, 16, 17), (16, 17, 18)):
+        agree("conv_transpose", x, w, output_size=size, stride=3, padding=1, dilation=2)
+
+
+@pytest.mark.parametrize("name", ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"])
+def test_names_with_a_rank(name):
+    for layer in SHAPES:
+        if layer.rank == int(name[-2]):
+            y, w, bias = adjoint_operands(layer, "h")
+            where = layer.where | {"output_size": layer.image}
+            equal(getattr(fastconv, name)(y, w, bias, **where), _reference_layers.conv_transpose(y, w, bias, **where))
+
+
+def test_positional_arguments_as_in_torch():
+    """Groups before dilation, unlike conv's."""
+    x, w, bias = numbers((2, 4, 5, 5), "l", 1), numbers((4, 3, 3, 3), "l", 2), numbers(6, "l", 3)
+    equal(fastconv.conv_transpose2d(x, w, bias, 2, 1, 1, 2, 3),
+          fastconv.conv_transpose(x, w, bias=bias, stride=2, padding=1, output_padding=1, groups=2, dilation=3))
+
+
+@pytest.mark.parametrize("dtype", REALS + "FDG")
+def test_rounding(dtype):
+    for layer in [*PADDED, Layer((1, 24, 9, 10), (64, 24, 3, 3), 2),
+                  Layer((1, 9, 12, 13), (9, 1, 5, 5), 1, 2, groups=9)]:
+        y, w = reals(layer.y, dtype, 1), reals(layer.weight, dtype, 2)
+        high = np.clongdouble if np.dtype(dtype).kind == "c" else np.longdouble
+        where = layer.where | {"output_size": layer.image}
+        wanted = _reference_layers.conv_transpose(y, w, **where, dtype=high)
+        sizes = _reference_layers.conv_transpose(*(np.abs(a.astype(high)) for a in (y, w)), **where)
+        for layout, algorithm in product(LAYOUTS, ALGORITHMS):
+            given = arranged(y, layer.rank, layout)
+            got = compute("conv_transpose", given, w, **where, layout=layout, algorithm=algorithm)
+            if got is not None:
+                near(got, *(arranged(a, layer.rank, layout) for a in (wanted, sizes)), dtype, w.size)
+
+
+def test_half_is_rounded_once():
+    x, w = np.array([[2048], [1], [-2048]], np.float16), np.ones((3, 1, 1), np.float16)
+    equal(fastconv.conv_transpose(x, w), np.array([[1]], np.float16))
+    equal(fastconv.conv_transpose(x[:2], w[:2], np.array([-2047], np.float16)), np.array([[2]], np.float16))
+
+
+@pytest.mark.parametrize("dtype", "efd")
+@pytest.mark.parametrize("activation", ["leaky_relu", ("leaky_relu", -3), "relu6"], ids=str)
+def test_activations(dtype, activation):
+    for layer in PADDED:
+        agrees(layer, dtype, activation=activation)
+
+
+# ---------------------------------------------------------------- columns
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_columns(dtype, layout):
+    """There and back."""
+    for layer in [*PADDED, *(layer for layer in SHAPES if layer.groups == 1)]:
+        kernel = layer.weight[2:]
+        x = arranged(numbers(layer.x, dtype, 1), layer.rank, layout)
+        agree("im2col", x, kernel, **layer.windows, layout=layout, message=layer)
+        columns = _reference_layers.im2col(x, kernel, **layer.windows, layout=layout)
+        columns = numbers(columns.shape, dtype, 2)
+        agree("col2im", columns, layer.image, kernel, **layer.windows, layout=layout, message=layer)
+
+
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+@pytest.mark.parametrize("dtype", "?BfD")
+def test_columns_with_paddings(dtype, padding_mode):
+    for layer in PADDED:
+        for i, padding in enumerate(pads(layer.rank)):
+            layer = layer._replace(padding=padding, padding_mode=padding_mode)
+            layout, kernel = LAYOUTS[i % 2], layer.weight[2:]
+            x = arranged(numbers(layer.x, dtype, 1), layer.rank, layout)
+            agree("im2col", x, kernel, **layer.windows, layout=layout, message=layer)
+            columns = numbers(_reference_layers.im2col(x, kernel, **layer.windows, layout=layout).shape, dtype, 2)
+            agree("col2im", columns, layer.image, kernel, **layer.windows, layout=layout, message=layer)
+
+
+def test_rank_of_a_number():
+    """A kernel_size that is a number means all axes after the first two, or those between the first and the last."""
+    for rank in range(1, 5):
+        x = numbers((2, 3, *(4, 5, 3, 4)[:rank]), "l", 1)
+        for layout in LAYOUTS:
+            image = arranged(x, rank, layout)
+            columns = fastconv.im2col(image, 2, layout=layout)
+            equal(columns, _reference_layers.im2col(image, (2,) * rank, layout=layout))
+            for sizes in [(x.shape[2:], 2), (x.shape[2:], (2,) * rank)]:
+                equal(fastconv.col2im(columns, *sizes, layout=layout),
+                      _reference_layers.col2im(columns, *sizes, layout=layout))
+    square = numbers((2, 12, 16), "l", 2)
+    equal(fastconv.col2im(square, 5, (2, 2)), _reference_layers.col2im(square, (5, 5), (2, 2)))
+
+
+def test_columns_times_the_weight_are_the_layer():
+    x, w = numbers((2, 3, 6, 7), "l", 1), numbers((5, 3, 3, 2), "l", 2)
+    columns = fastconv.im2col(x, (3, 2), 2, 1)
+    y = fastconv.conv(x, w, None, 2, 1)
+    equal(w.reshape(5, -1) @ columns, y.reshape(2, 5, -1))
+
+
+def test_columns_take_a_dtype():
+    x = np.full((1, 1, 3), 200, np.uint8)
+    equal(fastconv.im2col(x, (2,), dtype=float), np.full((1, 2, 2), 200.0))
+    equal(fastconv.col2im(fastconv.im2col(x, (2,)), (3,), (2,)), np.array([[[200, 144, 200]]], np.uint8))
+    equal(fastconv.col2im(fastconv.im2col(x, (2,)), (3,), (2,), dtype=np.int64), np.array([[[200, 400, 200]]]))
+
+
+def test_folded_halves_are_rounded_once():
+    columns = np.array([[1, 2048, 1]], np.float16).repeat(3, 0)
+    equal(fastconv.col2im(columns, (3,), (3,), padding=1), np.array([[2048, 2050, 2048]], np.float16))
+
+
+# ---------------------------------------------------------------- adjoints
+
+def total(a, b):
+    return (a * b).sum()
+
+
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+@pytest.mark.parametrize("dtype", "lD")
+def test_transposed_is_the_adjoint(dtype, padding_mode):
+    """<conv(x), y> is <x, conv_transpose(y)>, without conjugation, whatever the layer."""
+    rng = np.random.default_rng(5)
+    layers = [layer._replace(padding=padding) for layer in PADDED for padding in pads(layer.rank)]
+    layers += [random_layer(rng) for _ in range(100)]
+    for layer in layers:
+        layer = layer._replace(padding_mode=padding_mode)
+        x, w, y = (numbers(shape, dtype, seed) for seed, shape in enumerate([layer.x, layer.weight, layer.y]))
+        back = fastconv.conv_transpose(y, w, **layer.where, output_size=layer.image)
+        assert total(fastconv.conv(x, w, **layer.where), y) == total(x, back), layer
+
+
+@pytest.mark.parametrize("padding", NAMED_PADDINGS)
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+def test_columns_are_adjoint(padding, padding_mode):
+    for layer in PADDED:
+        where = layer._replace(padding=padding, padding_mode=padding_mode).windows
+        x = numbers(layer.x, "l", 1)
+        columns = fastconv.im2col(x, layer.weight[2:], **where)
+        y = numbers(columns.shape, "l", 2)
+        assert total(columns, y) == total(x, fastconv.col2im(y, layer.image, layer.weight[2:], **where))
