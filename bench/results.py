@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cases import SUITES, Case
-from libraries import METHODS
 from measure import ANY, thread_counts
+from methods import METHODS
 
 
 def cpu() -> str:
