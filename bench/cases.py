@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import inputs
+import layer_inputs
 
 SHAPES = Path(__file__).parent / "shapes"
 
@@ -18,30 +19,39 @@ class Suite:
     ----------
     title : str
         What is measured, for tables and plots.
-    label : str
-        How a case is written: a format string over the columns.
+    label : str or callable
+        How a case is written: a format string over the columns, or ``label(columns)``.
     arrays : callable
         ``arrays(case, rng)``: the inputs.
     reference : callable
-        ``reference(*inputs)``: SciPy's result, which every timed result must equal.
+        ``reference(*inputs)``: SciPy's or NumPy's result, which every timed result must equal.
     products : callable
         ``products(*inputs)``: multiply-adds of the direct algorithm.
     axes : tuple of str
-        The columns that the plot shows as panels, as colours and along the axis; an empty name for none.
+        The columns that the plot shows as panels, as colours and along the axis; an empty name for none, "layer" for
+        a layer in words.
     workers : tuple of str
         Thread counts that replace those of the command line.
     public : bool
         Whether README.md shows it.
+    rates : bool
+        Whether GFLOP/s stand beside the times: two for a multiply-add of the direct algorithm.
     """
 
     title: str
-    label: str
+    label: str | Callable[[dict], str]
     arrays: Callable
     reference: Callable = inputs.same_reference
     products: Callable = inputs.same_products
     axes: tuple[str, str, str] = ("dtype", "", "kernel")
     workers: tuple[str, ...] = ()
     public: bool = True
+    rates: bool = False
+
+
+def _layers(title: str, label=layer_inputs.label, axes=("", "", "layer"), **options) -> Suite:
+    return Suite(title, label, layer_inputs.arrays, layer_inputs.reference, layer_inputs.products, axes, rates=True,
+                 **options)
 
 
 IMAGE = "{dtype} {image} x {image}, {kernel} x {kernel}"
@@ -60,6 +70,11 @@ SUITES = {
                     workers=("1",), public=False),
     "wrap": Suite("autocorrelation, mode full, periodic", "{dtype} {image} x {image}", inputs.pair,
                   reference=inputs.wrap_reference, products=inputs.full_products, axes=("dtype", "", "image")),
+    "layers": _layers("layers, float32, channels first"),
+    "layer_dtypes": _layers("layers in other dtypes", layer_inputs.typed_label, ("", "dtype", "layer")),
+    "layer_kinds": _layers("transposed, 1-D and 3-D layers, float32"),
+    "layer_gradients": _layers("gradients of layers, float32"),
+    "layer_builds": _layers("layers with the build in use and the lesser ones", workers=("1",), public=False),
 }
 
 
@@ -72,7 +87,8 @@ class Case:
     first: bool
 
     def __str__(self) -> str:
-        return SUITES[self.suite].label.format(**self.columns)
+        label = SUITES[self.suite].label
+        return label(self.columns) if callable(label) else label.format(**self.columns)
 
     def arrays(self) -> tuple:
         """The inputs, the same ones every time and in every process."""

@@ -1,6 +1,7 @@
 """The parent's side of the child processes: one for each library and thread count."""
 import json
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,19 +22,29 @@ class ChildError(Exception):
 
 
 class Child:
-    """One library on one number of threads, and the case that it holds."""
+    """One library on one number of threads, and the case that it holds.
+
+    It is stopped while it has nothing to do: threads of OpenMP and of ONNX Runtime spin for up to 70 ms after their
+    work, on another's time.
+    """
 
     def __init__(self, library: str, workers: str):
         self.case = None
         self.process = Popen([sys.executable, WORKER, library, workers], stdin=PIPE, stdout=PIPE, text=True, bufsize=1,
                              env=environment(library, workers))
 
+    def _signal(self, name: str) -> None:
+        if hasattr(signal, name):
+            self.process.send_signal(getattr(signal, name))
+
     def ask(self, do: str, **request) -> dict:
+        self._signal("SIGCONT")
         try:
             print(json.dumps({"do": do} | request), file=self.process.stdin)
             line = self.process.stdout.readline()
         except OSError:
             line = ""
+        self._signal("SIGSTOP")
         if not line:
             raise ChildError(f"the process ended with code {self.process.wait()}")
         answer = json.loads(line)
@@ -48,6 +59,7 @@ class Child:
         return answer
 
     def end(self) -> None:
+        self._signal("SIGCONT")
         with suppress(OSError):    # it may have died
             self.process.stdin.close()
         self.process.wait()

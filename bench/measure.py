@@ -6,11 +6,11 @@ from tempfile import TemporaryDirectory
 
 from cases import SUITES, Case
 from children import Child, ChildError, Children
-from libraries import METHODS, Method
+from methods import METHODS, Method
 
 REFEREE = ("scipy", "1")
 ANY = "any"     # in place of the thread count, for what has no threads
-PAUSE = 0.01    # OpenMP's and BLAS's threads spin for some milliseconds before they sleep: not on another's time
+PAUSE = 0.01    # where processes cannot be stopped, threads spin for some milliseconds before they sleep
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def ways(suite: str, workers: list[str]) -> list[Way]:
 
 
 def _refer(children: Children, case: Case, path: str) -> float:
-    """Have SciPy's result written to a file; return the multiply-adds of the case."""
+    """Have the referee's result written to a file; return the multiply-adds of the case."""
     referee = children.get(*REFEREE)
     referee.case = None
     products = referee.take(case)["products"]
@@ -92,7 +92,7 @@ def _checked(children: Children, case: Case, found: list[Way], row: dict) -> lis
     with TemporaryDirectory() as folder:
         path = str(Path(folder, "reference.npy"))
         try:
-            products = _refer(children, case, path)
+            products = row["products"] = _refer(children, case, path)
         except ChildError as error:
             row["errors"]["reference"] = str(error)
             return []
@@ -123,8 +123,8 @@ def _turns(runs: list[Run], effort: Effort, row: dict) -> None:
 
 
 def measure(children: Children, case: Case, found: list[Way], effort: Effort) -> dict:
-    """The row of a case: its columns, the seconds of each method by thread count, what was not run and what failed."""
-    row = {"case": case.columns, "first": case.first, "seconds": {}, "skipped": {}, "errors": {}}
+    """The row of a case: columns, multiply-adds, seconds by method and thread count, what was not run, what failed."""
+    row = {"case": case.columns, "first": case.first, "products": 0, "seconds": {}, "skipped": {}, "errors": {}}
     runs = _checked(children, case, found, row)
     _turns(runs, effort, row)
     for run in runs:

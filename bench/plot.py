@@ -7,17 +7,25 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 from cases import SUITES
+from layer_inputs import label as layer
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator, PercentFormatter
 from results import named, own, path, ratio, rivals
 
 SLOWER = "#f6dcd8"
+NEAR = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.7, 2, 2.5, 3, 4]    # ticks where all ratios are near 1
+LONG = {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}    # for what is many words
+
+
+def _value(row: dict, column: str):
+    """What a row has in a column; empty for no column."""
+    return layer(row["case"]) if column == "layer" else row["case"].get(column, "")
 
 
 def _values(result: dict, column: str, **at) -> list:
     """A column's values: sizes in their order, names in the file's; one empty value for no column."""
-    rows = [row["case"] for row in result["rows"] if all(row["case"].get(k, "") == v for k, v in at.items())]
-    found = dict.fromkeys(case.get(column, "") for case in rows)
+    rows = [row for row in result["rows"] if all(_value(row, k) == v for k, v in at.items())]
+    found = dict.fromkeys(_value(row, column) for row in rows)
     return sorted(found) if all(isinstance(value, int) for value in found) else list(found)
 
 
@@ -47,13 +55,13 @@ def _panel(ax, result: dict, panel, workers: str) -> None:
     series, along = _values(result, columns[1]), _values(result, columns[2], **{columns[0]: panel})
     colours, width = _colours(series), 0.8 / len(series)
     for row in result["rows"]:
-        at, one, x = (row["case"].get(column, "") for column in columns)
+        at, one, x = (_value(row, column) for column in columns)
         over_best, over_scipy = _ratios(result, row, workers)
         if at == panel and over_best:
             i = series.index(one)
             place = along.index(x) + (i - (len(series) - 1) / 2) * width
             _bar(ax, place, width, 0 if _bounded(result) else 1, colours[i], over_best, over_scipy)
-    ax.set_xticks(range(len(along)), along)
+    ax.set_xticks(range(len(along)), along, **(LONG if columns[2] == "layer" else {}))
     ax.set_xlim(-0.6, len(along) - 0.4)
 
 
@@ -71,9 +79,12 @@ def _share_scale(ax) -> None:
 def _ratio_scale(ax, lowest: float, highest: float) -> None:
     """Logarithmic; what is slower than the best peer lies in the coloured part."""
     ax.set_yscale("log", base=2)
-    ax.yaxis.set_major_locator(LogLocator(base=2))
+    near = highest < 4 * lowest
+    ax.yaxis.set_major_locator(FixedLocator(NEAR) if near else LogLocator(base=2))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}x"))
     ax.yaxis.set_minor_formatter(NullFormatter())
+    if near:
+        ax.yaxis.set_minor_locator(NullLocator())
     ax.set_ylim(lowest, highest)
     ax.axhspan(lowest, 1, color=SLOWER, zorder=0)
 
@@ -97,7 +108,7 @@ def _legend(figure, result: dict) -> None:
     if named(result, "peer", False, "scipy"):
         marks.append(Line2D([], [], color="black", marker="o", linestyle="", markerfacecolor="white",
                             label="over the best of SciPy"))
-    figure.legend(handles=marks, loc="outside lower center", ncols=max(1, len(marks)), frameon=False)
+    figure.legend(handles=marks, loc="outside lower center", ncols=min(4, max(1, len(marks))), frameon=False)
 
 
 def _title(result: dict) -> str:
@@ -111,9 +122,11 @@ def plot(folder: Path, result: dict) -> Path:
     matplotlib.use("Agg")
     columns, counts = SUITES[result["suite"]].axes, result["workers"]
     panels = _values(result, columns[0])
-    width = max(6.5, 2 + 3.2 * len(panels), 0.9 * len(_values(result, columns[2])))
+    each = 0.5 if columns[2] == "layer" else 0.9
+    width = max(6.5, 2 + 3.2 * len(panels), each * len(_values(result, columns[2])))
+    height = 1.8 + 2.4 * len(counts) + (1.2 if columns[2] == "layer" else 0)
     figure, axes = plt.subplots(len(counts), len(panels), sharex="col", sharey=True, squeeze=False,
-                                layout="constrained", figsize=(width, 1.8 + 2.4 * len(counts)))
+                                layout="constrained", figsize=(width, height))
     for line, workers in zip(axes, counts, strict=True):
         for ax, panel in zip(line, panels, strict=True):
             _panel(ax, result, panel, workers)

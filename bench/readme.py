@@ -7,10 +7,11 @@ from math import prod
 from pathlib import Path
 
 from cases import SUITES
-from results import label, named, own, ratio, read, rivals, seconds
+from results import label, named, own, rate, ratio, read, rivals, seconds
 from table import short
 
 HERE = Path(__file__).parent
+PLAIN, EQUAL = "fastconv", "torch"    # layers from plain arrays in every call
 BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 
 
@@ -18,12 +19,28 @@ def _times(figure: float | None) -> str:
     return f"{figure:.3g}x" if figure else ""
 
 
-def _ratios(result: dict, row: dict) -> list[float | None]:
-    """Over SciPy's best and over the best peer, and the latter again for every further number of threads."""
+def _over_best(result: dict, row: dict, workers: str, into: bool = False) -> float | None:
+    return ratio(row, own(result, into), rivals(result, into), workers)
+
+
+def _ratios(result: dict, row: dict) -> dict[str, float | None]:
+    """By column: over SciPy's best if it is there, over the best peer, and that again for more threads.
+
+    For layers also what writes into an array, and a function of plain arrays over the peer that takes the same.
+    """
     first, *more = result["workers"]
-    scipy = named(result, "peer", False, "scipy")
-    return [ratio(row, own(result), scipy, first),
-            *(ratio(row, own(result), rivals(result), workers) for workers in (first, *more))]
+    scipy, layers = named(result, "peer", False, "scipy"), SUITES[result["suite"]].rates
+    figures = {"faster than SciPy": ratio(row, own(result), scipy, first)} if scipy else {}
+    figures["than the best peer"] = _over_best(result, row, first)
+    if layers:
+        figures["with `out=`"] = _over_best(result, row, first, into=True)
+    if PLAIN in result["methods"] and own(result) != PLAIN:
+        figures[f"`conv` over {EQUAL}"] = ratio(row, PLAIN, [EQUAL], first)
+    for workers in more:
+        figures[f"with {workers} workers"] = _over_best(result, row, workers)
+        if layers:
+            figures[f"with {workers} and `out=`"] = _over_best(result, row, workers, into=True)
+    return figures
 
 
 def _mean(figures) -> float | None:
@@ -31,22 +48,32 @@ def _mean(figures) -> float | None:
     return prod(found) ** (1 / len(found)) if found else None
 
 
-def _row(result: dict, row: dict) -> list[str]:
+def _speed(result: dict, row: dict, method: str) -> str:
+    figure = rate(row, method, result["workers"][0])
+    return f"{figure:.3g}" if figure else ""
+
+
+def _facts(result: dict, row: dict) -> dict[str, str]:
+    """The columns before the ratios: our time and who comes next, in a suite of layers with their GFLOP/s."""
     first = result["workers"][0]
-    return [label(result["suite"], row), short(seconds(row, own(result), first)), row["best peer"].get(first, ""),
-            *map(_times, _ratios(result, row))]
+    best = row["best peer"].get(first, "")
+    facts = {"case": label(result["suite"], row), own(result): short(seconds(row, own(result), first))}
+    if not SUITES[result["suite"]].rates:
+        return facts | {"best peer": best}
+    return facts | {"GFLOP/s": _speed(result, row, own(result)), "best peer": best,
+                    "its GFLOP/s": _speed(result, row, best)}
 
 
 def _suite(result: dict) -> str:
     """A table: some cases, and the geometric mean of all."""
-    first, *more = result["workers"]
-    header = ["case", own(result), "best peer", "faster than SciPy", "than the best peer",
-              *(f"with {workers} workers" for workers in more)]
-    means = map(_mean, zip(*(_ratios(result, row) for row in result["rows"]), strict=True))
-    lines = [_row(result, row) for row in result["rows"] if row["first"]]
-    lines.append([f"*geometric mean of all {len(result['rows'])}*", "", "", *map(_times, means)])
-    rule = ["---", "---:", "---", *["---:"] * (len(header) - 3)]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *lines])
+    first, rows = result["workers"][0], result["rows"]
+    facts, ratios = _facts(result, rows[0]), [_ratios(result, row) for row in rows]
+    means = [_times(_mean(figures)) for figures in zip(*(found.values() for found in ratios), strict=True)]
+    lines = [[*_facts(result, row).values(), *map(_times, found.values())]
+             for row, found in zip(rows, ratios, strict=True) if row["first"]]
+    lines.append([f"*geometric mean of all {len(rows)}*", *[""] * (len(facts) - 1), *means])
+    rule = ["---" if name in ("case", "best peer") else "---:" for name in (*facts, *ratios[0])]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in [[*facts, *ratios[0]], rule, *lines])
     return f"{result['title']}, workers: {first}\n\n{table}"
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cases import SUITES, Case
-from libraries import METHODS
 from measure import ANY, thread_counts
+from methods import METHODS
 
 
 def cpu() -> str:
@@ -71,14 +71,17 @@ def named(result: dict, role: str, into: bool | None = None, library: str = "") 
             if m["role"] == role and into in (None, m["into"]) and library in ("", m["library"])]
 
 
-def rivals(result: dict) -> list[str]:
-    """Whom ours are compared with: peers with fresh results, else the bound."""
-    return named(result, "peer", False) or named(result, "bound")
+def rivals(result: dict, into: bool = False) -> list[str]:
+    """Whom ours are compared with: peers in the same mode, those that have only fresh results so; else the bound."""
+    peers = named(result, "peer", into)
+    libraries = {result["methods"][name]["library"] for name in peers}
+    peers += [name for name in named(result, "peer", False) if result["methods"][name]["library"] not in libraries]
+    return peers or named(result, "bound")
 
 
-def own(result: dict) -> str:
-    """The method of ours that the ratios are for: the one with a fresh result."""
-    return named(result, "ours", False)[0]
+def own(result: dict, into: bool = False) -> str:
+    """The method of ours that the ratios are for: the first with a fresh result, or into an array; empty if none."""
+    return next(iter(named(result, "ours", into)), "")
 
 
 def ratio(row: dict, ours: str, others: list[str], workers: str, over: str = "") -> float | None:
@@ -87,13 +90,27 @@ def ratio(row: dict, ours: str, others: list[str], workers: str, over: str = "")
     return best[0] / mine if mine and best else None
 
 
+def rate(row: dict, method: str, workers: str) -> float | None:
+    """GFLOP/s, two for each multiply-add of the direct algorithm."""
+    time = seconds(row, method, workers)
+    return 2e-9 * row["products"] / time if time else None
+
+
+def share(result: dict, row: dict, workers: str) -> float | None:
+    """The share of one core's FMA peak that the better of ours reaches, where that was measured beside peers."""
+    bound = named(result, "bound")[:1] if named(result, "peer") else []
+    found = [r for into in (False, True) if (r := ratio(row, own(result, into), bound, workers))]
+    return max(found, default=None)
+
+
 def with_ratios(result: dict) -> dict:
-    """The result with each row's best peer and the ratio to it, by thread count."""
-    ours, others = own(result), rivals(result)
+    """The result with each row's best peer and the ratio to it, by thread count, with fresh results and into arrays."""
     for row in result["rows"]:
-        best = {w: fastest(row, others, w) for w in result["workers"] if seconds(row, ours, w)}
-        row["best peer"] = {w: found[1] for w, found in best.items() if found}
-        row["ratio"] = {w: round(ratio(row, ours, others, w), 3) for w in row["best peer"]}
+        for mode, into in ("", False), (" out=", True):
+            ours, others = own(result, into), rivals(result, into)
+            best = {w: fastest(row, others, w) for w in result["workers"] if seconds(row, ours, w)}
+            row["best peer" + mode] = {w: found[1] for w, found in best.items() if found}
+            row["ratio" + mode] = {w: round(ratio(row, ours, others, w), 3) for w in row["best peer" + mode]}
     return result
 
 
@@ -119,5 +136,6 @@ def _rounded(row: dict) -> dict:
 
 def read(file: Path) -> dict:
     result = json.loads(file.read_text())
-    result["rows"] = [{"skipped": {}, "errors": {}, "seconds": {}} | row for row in result["rows"]]
+    missing = {"products": 0, "skipped": {}, "errors": {}, "seconds": {}, "best peer": {}, "best peer out=": {}}
+    result["rows"] = [missing | row for row in result["rows"]]
     return result

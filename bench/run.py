@@ -9,8 +9,9 @@ from pathlib import Path
 
 from cases import SUITES, Case, cases
 from children import Children
-from libraries import LIBRARIES, METHODS
+from libraries import LIBRARIES
 from measure import Effort, Way, measure, ways
+from methods import METHODS
 from plot import plot
 from results import result, with_ratios, write
 from table import table

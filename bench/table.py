@@ -1,5 +1,6 @@
 """The table of a suite, as plain text."""
-from results import label, own, ratio, rivals, seconds
+from cases import SUITES
+from results import label, named, own, rate, ratio, rivals, seconds, share
 
 
 def short(t: float | None) -> str:
@@ -12,12 +13,38 @@ def short(t: float | None) -> str:
     return ""
 
 
+def _time(result: dict, row: dict, method: str, workers: str) -> str:
+    """A method's time, in a suite of layers with its GFLOP/s."""
+    if any(error.startswith(f"{method},") for error in row["errors"]):
+        return "wrong"
+    time, speed = short(seconds(row, method, workers)), rate(row, method, workers)
+    return f"{time} {speed:5.3g}" if speed and SUITES[result["suite"]].rates else time
+
+
+def _figure(figure: float | None, form: str = ".2f") -> str:
+    return format(figure, form) if figure else "-"
+
+
+def _better(fresh: float | None, into: float | None) -> str:
+    """The mode in which ours compare better."""
+    return "-" if not (fresh and into) else "fresh" if fresh >= into else "out="
+
+
+def _figures(result: dict, row: dict, workers: str) -> dict[str, str]:
+    """The columns behind the times, by name: all that the suite has."""
+    fresh, into = (ratio(row, own(result, mode), rivals(result, mode), workers) for mode in (False, True))
+    cells = {"best peer": row["best peer"].get(workers, "-"), "ratio": _figure(fresh)}
+    if own(result, True):
+        cells |= {"best peer out=": row["best peer out="].get(workers, "-"), "ratio out=": _figure(into),
+                  "better mode": _better(fresh, into)}
+    if named(result, "peer") and named(result, "bound"):
+        cells["of one core's peak"] = _figure(share(result, row, workers), ".0%")
+    return cells
+
+
 def _cells(result: dict, row: dict, workers: str, methods: list[str]) -> list[str]:
-    figure = ratio(row, own(result), rivals(result), workers)
-    times = ["wrong" if any(e.startswith(f"{m},") for e in row["errors"]) else short(seconds(row, m, workers))
-             for m in methods]
-    return [label(result["suite"], row), workers, *times, row["best peer"].get(workers, "-"),
-            f"{figure:.2f}" if figure else "-"]
+    return [label(result["suite"], row), workers, *(_time(result, row, m, workers) for m in methods),
+            *_figures(result, row, workers).values()]
 
 
 def _columns(lines: list[list[str]]) -> list[str]:
@@ -37,9 +64,10 @@ def _header(names: list[str]) -> list[list[str]]:
 def table(result: dict) -> str:
     """Every row and thread count: the times of all methods, the best peer, the ratio to it."""
     methods = [name for name in result["methods"] if any(name in row["seconds"] for row in result["rows"])]
-    lines = _header(["case", "workers", *methods, "best peer", "ratio"])
+    lines = _header(["case", "workers", *methods, *_figures(result, result["rows"][0], result["workers"][0])])
     lines += [_cells(result, row, w, methods) for row in result["rows"] for w in result["workers"]]
-    return "\n".join([f"\n{result['suite']}: {result['title']}", *_columns(lines), *notes(result)])
+    rates = " (behind the times GFLOP/s)" if SUITES[result["suite"]].rates else ""
+    return "\n".join([f"\n{result['suite']}: {result['title']}{rates}", *_columns(lines), *notes(result)])
 
 
 def notes(result: dict) -> list[str]:
@@ -50,5 +78,3 @@ def notes(result: dict) -> list[str]:
     skipped = {(name, why) for row in result["rows"] for name, why in row["skipped"].items()}
     out += [f"not run: {name} {why}" for name, why in sorted(skipped)]
     return out
-
-

@@ -3,7 +3,7 @@ import tomllib
 from math import prod
 from pathlib import Path
 
-from results import label, ratio, seconds
+from results import fastest, label, ratio
 
 TARGETS = Path(__file__).with_name("targets.toml")
 
@@ -17,14 +17,23 @@ def _fits(value, wanted) -> bool:
 
 
 def _rows(target: dict, result: dict) -> list[dict]:
-    return [row for row in result["rows"] if all(_fits(row["case"][name], w) for name, w in target["rows"].items())]
+    return [row for row in result["rows"]
+            if all(_fits((row | row["case"])[name], w) for name, w in target["rows"].items())]
 
 
-def _figure(target: dict, row: dict, workers: str) -> float | None:
-    ours = target.get("ours", "fastconv")
+def _modes(target: dict) -> list[tuple[str, list[str]]]:
+    """What is compared with whom; of several, the best figure counts."""
+    modes = target.get("modes", [target])
+    return [(mode.get("ours", "fastconv"), mode.get("peers", [])) for mode in modes]
+
+
+def _figure(target: dict, row: dict, workers: str) -> tuple[float, str] | None:
+    """A row's figure, and the method of ours that it is for."""
+    modes = _modes(target)
     if target["statistic"] == "max":
-        return seconds(row, ours, workers)
-    return ratio(row, ours, target["peers"], workers, target.get("over", ""))
+        return fastest(row, [ours for ours, _ in modes], workers)
+    figures = [(ratio(row, ours, peers, workers, target.get("over", "")), ours) for ours, peers in modes]
+    return max((found for found in figures if found[0]), default=None)
 
 
 STATISTICS = {
@@ -36,8 +45,16 @@ STATISTICS = {
 
 def _failed(target: dict, row: dict) -> bool:
     """Whether ours or one of the peers, or the reference for all, failed in a row."""
-    names = (target.get("ours", "fastconv"), *target.get("peers", ()), "reference")
+    names = {"reference", *(name for ours, peers in _modes(target) for name in (ours, *peers))}
     return any(who.partition(",")[0] in names for who in row["errors"])
+
+
+def _where(target: dict, figures: dict, figure: float) -> str:
+    """The row whose figure it is, and of several modes, which."""
+    for name, (found, ours) in figures.items():
+        if found == figure:
+            return f"{name}, {ours}" if "modes" in target else name
+    return ""
 
 
 def _judged(target: dict, result: dict, workers: str) -> dict:
@@ -49,10 +66,9 @@ def _judged(target: dict, result: dict, workers: str) -> dict:
                "met": None, "where": ""}
     if not figures or target.get("isa", result["isa"]) != result["isa"]:
         return verdict | {"met": False if failed else None}
-    figure = STATISTICS[target["statistic"]](list(figures.values()))
+    figure = STATISTICS[target["statistic"]]([found for found, _ in figures.values()])
     met = figure >= target["least"] if "least" in target else figure <= target["most"]
-    where = next((name for name, f in figures.items() if f == figure), "")
-    return verdict | {"figure": figure, "met": met and not failed, "where": where}
+    return verdict | {"figure": figure, "met": met and not failed, "where": _where(target, figures, figure)}
 
 
 def judge(results: list[dict]) -> list[dict]:

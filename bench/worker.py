@@ -3,9 +3,11 @@
 ``python worker.py LIBRARY WORKERS`` reads a request a line, ``{"do": "time", ...}``, and answers with a line each:
 a dictionary, which holds "error" if that is how it went.
 """
+import ctypes
 import gc
 import json
 import os
+import signal
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
@@ -16,7 +18,8 @@ from time import perf_counter
 import numpy as np
 from cases import SUITES, Case
 from inputs import difference, tolerance
-from libraries import METHODS, load
+from libraries import load
+from methods import METHODS
 
 SAMPLE_SECONDS = 2e-4    # a sample is as many calls as take so long that the clock does not matter
 
@@ -58,7 +61,7 @@ class Bench:
         return {"products": SUITES[suite].products(*self.arrays)}
 
     def refer(self, path: str) -> dict:
-        """Write SciPy's result to a file, for the others to compare with."""
+        """Write the suite's reference to a file, for all to compare with."""
         np.save(path, SUITES[self.case.suite].reference(*self.arrays))
         return {}
 
@@ -91,7 +94,15 @@ class Bench:
                 return {"seconds": best, "spent": spent}
 
 
+def _die_with_parent() -> None:
+    """A process that is stopped would outlive its parent's sudden death."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 def main() -> None:
+    _die_with_parent()
     bench = Bench(*sys.argv[1:])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)    # what a library prints must not come between the answers
