@@ -83,8 +83,10 @@ cdef class Window:
     cdef readonly int rank
     cdef readonly int boundary
     cdef readonly tuple kernel, stride, dilation, before, after, sizes
+    cdef str name    # of the argument that `sizes` come from
 
-    def __init__(self, tuple kernel, stride, padding, dilation, padding_mode, tuple sizes):
+    def __init__(self, tuple kernel, stride, padding, dilation, padding_mode, tuple sizes, str name="x"):
+        self.name = name
         cdef int rank = len(kernel)
         self.rank, self.kernel, self.sizes = rank, kernel, sizes
         self.stride = per_axis(stride, rank, "stride", 1)
@@ -121,8 +123,8 @@ cdef class Window:
         cdef list sizes = []
         for n, extent, stride in zip(self.padded(), self.extents(), self.stride):
             if n < extent:
-                raise ValueError(f"the window must not be larger than the padded input: it reaches over {self.extents()} "
-                                 f"elements, and the input with its `padding` has {self.padded()}")
+                raise ValueError(f"`{self.name}`, with its padding, must be at least as large as the window, {self.extents()}, "
+                                 f"along each axis, got {self.padded()} of {self.sizes} without padding")
             sizes.append((n - extent) // stride + 1)
         return tuple(sizes)
 
@@ -159,7 +161,7 @@ cdef object result_dtype(tuple inputs, object dtype):
             if a is not None and a.dtype is not first:
                 dtype = np.result_type(*[a for a in inputs if a is not None])
                 break
-    return dtype.newbyteorder("=")
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 cdef tuple activated(object activation, cnp.dtype dtype):
@@ -167,7 +169,11 @@ cdef tuple activated(object activation, cnp.dtype dtype):
     cdef double slope = 0.01
     name = activation
     if isinstance(activation, tuple) and len(activation) == 2 and activation[0] == "leaky_relu":
-        name, slope = activation[0], float(activation[1])
+        name = activation[0]
+        try:
+            slope = activation[1]
+        except TypeError:
+            raise TypeError(f"`activation`: the slope must be a number, got {activation[1]!r}") from None
     code = named(ACTIVATIONS, name, "activation")
     if code != IDENTITY and (dtype.kind in "bc" or dtype.kind != "f" and code not in (RELU, RELU6)):
         raise TypeError(f"`activation`: {name!r} is not defined for the result's dtype {dtype}")
@@ -487,7 +493,7 @@ def conv_input(input_size, weight, grad_output, stride, padding, dilation, group
     if len(shape) < rank + 1:
         raise ValueError(f"`input_size` must be the whole shape of an input with {rank} spatial axes, got {shape}")
     leading, spatial = split_shape(shape, rank, last)
-    cdef Window window = Window(kernel, stride, padding, dilation, padding_mode, spatial)
+    cdef Window window = Window(kernel, stride, padding, dilation, padding_mode, spatial, "input_size")
     expected = shape_of(leading, w.shape[0], window.outputs(), last)
     if (<object> g).shape != expected or shape != shape_of(leading, w.shape[1] * n, spatial, last):
         raise ValueError(f"`grad_output` must have the shape of the layer's result: {expected} for `input_size` {shape} and "
@@ -561,8 +567,17 @@ cdef Window transposed_window(cnp.ndarray g, tuple sizes, tuple kernel, stride, 
     """The window of a transposed layer from `sizes` to the spatial sizes of `g`, which must be within its reach."""
     cdef int rank = len(kernel)
     spatial = split_shape((<object> g).shape, rank, last)[1]
-    extra = per_axis(output_padding, rank, "output_padding", 0)
-    transposed_sizes(sizes, kernel, stride, padding, dilation, extra, spatial if not any(extra) else None)
+    given = any(per_axis(output_padding, rank, "output_padding", 0))
+    try:
+        fits = spatial == transposed_sizes(sizes, kernel, stride, padding, dilation, output_padding, None if given else spatial)
+    except ValueError as error:
+        if "output_size" not in str(error):
+            raise
+        fits = False
+    if not fits:
+        raise ValueError(f"`grad_output` must have spatial sizes that the layer gives for an input of {sizes}: "
+                         f"{transposed_sizes(sizes, kernel, stride, padding, dilation, output_padding, None)}"
+                         f"{'' if given else ' or as many more as `output_size` may ask for'}, got {spatial}")
     return Window(kernel, stride, padding, dilation, padding_mode, spatial)
 
 
@@ -647,7 +662,7 @@ def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mo
     cdef int rank = rank_of(sizes[0], 0)
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
     cdef Window window = Window(kernel, stride, padding, dilation, padding_mode,
-                                per_axis(output_size, rank, "output_size", 0))
+                                per_axis(output_size, rank, "output_size", 0), "output_size")
     area, length = prod(kernel), prod(window.outputs())
     leading, given = (<object> a).shape[:max(0, a.ndim - 2)], (<object> a).shape[max(0, a.ndim - 2):]
     if last:
@@ -682,6 +697,9 @@ def pointwise(cnp.ndarray x, bias, activation, layout, int rank):
     """The record of bias and activation alone, and the array that it computes: one weight, 1, for each channel."""
     cdef bint last = LAYOUTS[layout]
     cdef Py_ssize_t channels = x.shape[x.ndim - 1 if last else x.ndim - rank - 1]
+    if x.dtype.kind == "c":    # no products with 1: infinity times its imaginary part is NaN
+        x += np.asarray(bias).reshape((channels,) + (1,) * (0 if last else rank))
+        return [], x
     one = np.broadcast_to(np.ones(1, x.dtype), (channels, 1) + (1,) * rank)
     return conv(x, one, None if bias is None else np.asarray(bias).astype(x.dtype), 1, 0, 1, channels, "zeros", layout,
                 activation, None, x.dtype, rank)
@@ -702,15 +720,17 @@ def conv_bias(grad_output, rank, layout, out, dtype):
     """The sum over everything but the channels."""
     cdef cnp.ndarray g = as_array(grad_output, "grad_output")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    cdef int spatial = rank_of(0, g.ndim) if rank is None else whole_number(rank, "rank", 1)
-    if g.ndim < spatial + 1:
-        raise ValueError(f"`grad_output` must have channels and {spatial} spatial axes, got shape {(<object> g).shape}")
+    cdef int spatial = g.ndim - 2 if rank is None else whole_number(rank, "rank", 1)
+    if g.ndim < spatial + 1 or spatial < 1:
+        raise ValueError(f"`grad_output` must have channels and {max(1, spatial)} spatial axes (`rank`; if it is not given, "
+                         f"all axes but two are spatial), got shape {(<object> g).shape}")
     channel = g.ndim - 1 if last else g.ndim - spatial - 1
     dtype = result_dtype((g,), dtype)
     if out is not None:
         check_out(out, (g.shape[channel],), dtype)
     axes = tuple([axis for axis in range(g.ndim) if axis != channel])
-    summed = np.float32 if dtype.char == "e" else dtype
-    total = g.astype(dtype, copy=False).any(axes) if dtype.kind == "b" else g.astype(dtype, copy=False).sum(
-        axes, dtype=summed)
-    return finished(total.astype(dtype, copy=False), out)
+    g = np.require(g, dtype, "CA")    # NumPy sums in the order of memory
+    with np.errstate(over="ignore"):
+        total = g.any(axes) if dtype.kind == "b" else g.sum(
+            axes, dtype=np.float32 if dtype.char == "e" else dtype).astype(dtype, copy=False)
+    return finished(total, out)

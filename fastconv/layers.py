@@ -53,8 +53,9 @@ def _conv_transpose(rank, x, weight, bias, stride, padding, output_padding, grou
     _route.run_layers(records, algorithm, workers)
     if window is not None:    # a border that is not zeros: what fell onto it goes where it was copied from
         y = gate.folded(y, window, padding_mode, layout)
-        records, y = gate.pointwise(y, bias, activation, layout, window.rank)
-        _route.run_layers(records, "auto", workers)
+        if bias is not None or activation is not None:
+            records, y = gate.pointwise(y, bias, activation, layout, window.rank)
+            _route.run_layers(records, "auto", workers)
     return gate.finished(y, out)
 
 

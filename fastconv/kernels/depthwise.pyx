@@ -20,6 +20,7 @@ from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, line_copier, line_copy, same_bits,
 )
 from fastconv.kernels.patch cimport Cut, Patch, gather, item_target, outer_taps, patch_of, tap_offset
+from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
     COLUMNS, V, ZEROS, add_spread, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
@@ -193,7 +194,7 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ssize_t 
         lay_out(&p, whole(share(s.out_size[axis - 1], p.rows // 2), unit), p.columns)
     while p.columns > COLUMNS * lanes and p.patch.item_pitch > LARGEST_PATCH:
         lay_out(&p, p.rows, share(s.out_size[axis], p.columns // 2))
-    p.patch.padded = p.pieces == 1    # scratch starts with zeros, and those of the border stay
+    p.patch.padded = p.pieces == 1 and s.boundary == FILL    # scratch starts with zeros, and those of the border stay
     for j in range(min(p.kw, MAX_TAPS)):
         p.at[j] = tap_offset(&p.patch, 0, 0, j)
     return p

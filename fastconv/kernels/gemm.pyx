@@ -654,7 +654,8 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
     p.sums_bytes = MAX_VECTORS * lanes * size
     if p.in_parts:
         p.sums_bytes *= tiles(&p)
-    p.patch.padded = p.pieces == 1 and p.cut.columns == s.kernel_size[axis]    # scratch starts with zeros
+    # scratch starts with zeros, and those of the border stay
+    p.patch.padded = p.pieces == 1 and p.cut.columns == s.kernel_size[axis] and s.boundary == FILL
     if s.packed == NULL:
         p.packed_bytes = terms(&p.cut) * p.panel * size
     return p
