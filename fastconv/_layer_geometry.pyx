@@ -236,12 +236,16 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     s.planes = 2 if cnp.PyTypeNum_ISCOMPLEX(cnp.PyArray_TYPE(out)) else 1
     s.x_plane, s.weight_plane, s.out_plane = SIZE[s.x_element], SIZE[s.weight_element], SIZE[s.out_element]
     s.x, s.weight = <const char*> cnp.PyArray_DATA(x), <const char*> cnp.PyArray_DATA(weight)
+    s.weight_end = s.weight + cnp.PyArray_ITEMSIZE(weight)
+    for i in range(weight.ndim):
+        s.weight_end += max(0, (weight.shape[i] - 1) * weight.strides[i])
     s.out = <char*> cnp.PyArray_DATA(out)
     s.bias = <const char*> cnp.PyArray_DATA(bias) if bias is not None else NULL
     s.packed = NULL
     s.skips_padding = False
     p.element_size = SIZE[s.element]
     p.terms = <double> cnp.PyArray_SIZE(weight) / max(1, s.groups * s.filters) * s.planes
+    p.pixels = <double> cnp.PyArray_SIZE(out) / max(1, s.groups * s.filters)
     p.weight_bytes = p.terms * s.groups * s.filters * s.planes * p.element_size
     p.work = p.terms * cnp.PyArray_SIZE(out) * s.planes
     return p

@@ -75,9 +75,11 @@ ALGORITHMS = ("filters", "pixels", "depthwise")
 _gemm, _depthwise = kernels("gemm"), kernels("depthwise")
 cdef Py_ssize_t _VECTOR = {"baseline": 16, "x86-64-v3": 32, "x86-64-v4": 64}[isa]    # bytes
 
-# Up to here weights are packed before the pixels are cut into blocks, and may be packed once for all; beyond, block by
-# block, so that scratch stays bounded.
-cdef double _PACKED_AHEAD = 4e6
+# Weights are packed before the pixels are cut into blocks if they are small, or if many pixels use them; else in use,
+# panel by panel, while they are in cache: 3x3 256->256 at 14 x 14 gains a tenth. Scratch stays bounded either way.
+cdef double _SMALL_WEIGHTS = 3e5
+cdef double _LARGE_WEIGHTS = 4e6
+cdef double _MANY_PIXELS = 3000
 
 
 def check_workers(workers):
@@ -98,6 +100,10 @@ cdef double _TURNING = 36
 cdef double _ALONG_PIXELS = 0.96
 
 
+# Filters of a group of one channel from which tiles along pixels win, which load pixels once for several filters.
+cdef Py_ssize_t _FEW_FILTERS = 4
+
+
 cdef double _filled(Py_ssize_t n, Py_ssize_t lanes):
     """The part of the vectors' lanes that n elements in a row use."""
     return n / <double> ((n + lanes - 1) // lanes * lanes)
@@ -109,7 +115,7 @@ cdef str _chosen(Convolution problem):
     cdef int axis = s.rank - 1
     cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis]
     cdef double terms = problem.terms, along_filters
-    if _depthwise.fits(problem):
+    if s.filters * s.planes < _FEW_FILTERS and _depthwise.fits(problem):
         return "depthwise"
     if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
         return "filters"
@@ -147,6 +153,6 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
             if key not in packed:
                 packed[key] = _gemm.packed(problem, count)
             problem.keep(packed[key])
-        elif problem.weight_bytes <= _PACKED_AHEAD:
+        elif problem.weight_bytes <= (_LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS else _SMALL_WEIGHTS):
             problem.keep(_gemm.packed(problem, count))
         _gemm.convolve(problem, count)

@@ -17,16 +17,6 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-cdef extern from * nogil:
-    """
-    #if defined(__GNUC__) || defined(__clang__)
-      #define FC_PREFETCH(at, write) __builtin_prefetch(at, write)
-    #else
-      #define FC_PREFETCH(at, write) ((void) (at))
-    #endif
-    """
-    void prefetch "FC_PREFETCH"(const char* at, const int write)
-
 from fastconv.kernels.activation cimport activate
 from fastconv.kernels.border cimport share, whole
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
@@ -39,7 +29,7 @@ from fastconv.kernels.patch cimport (
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
     CAN_TURN, ZEROS, FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, add, add_spread, element_size,
-    multiply_add, turn, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
+    multiply_add, prefetch, turn, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.weights cimport pack_panel
 

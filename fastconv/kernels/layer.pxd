@@ -45,6 +45,7 @@ cdef struct Layer:
     Py_ssize_t out_plane
     const char* x
     const char* weight
+    const char* weight_end               # behind its last byte
     const char* bias                     # [group][plane][filter] in `element`, with a vector to spare; NULL for none
     char* out
     const char* packed                   # the weights as `weights.pyx` packs them, NULL if they are to be packed in use
@@ -65,6 +66,7 @@ cdef class Convolution:
     cdef readonly double work                # products to sum; 0: no sums
     cdef public str algorithm              # by name
     cdef readonly double terms               # of a sum
+    cdef readonly double pixels              # outputs of a filter
     cdef readonly double weight_bytes        # in the type computed with
     cdef readonly Py_ssize_t element_size    # of that type
     cdef readonly object dtype

@@ -89,6 +89,11 @@ cdef extern from * nogil:
       #define FC_CAN_TURN 0
       #define FC_ZIP(name, T, indices) static CYTHON_INLINE T name(T a, T b) { (void) b; return a; }
     #endif
+    #if defined(__GNUC__) || defined(__clang__)
+      #define FC_PREFETCH(at, write) __builtin_prefetch(at, write)
+    #else
+      #define FC_PREFETCH(at, write) ((void) (at))
+    #endif
     FC_ZIP(fc_zip_low_32, vint32, FC_ZIP_LOW_32)
     FC_ZIP(fc_zip_high_32, vint32, FC_ZIP_HIGH_32)
     FC_ZIP(fc_zip_low_64, vint64, FC_ZIP_LOW_64)
@@ -110,6 +115,7 @@ cdef extern from * nogil:
         PIXEL_ROWS "FC_PIXEL_ROWS"       # filters in a tile whose vectors run along pixels
         PIXEL_COLUMNS "FC_PIXEL_COLUMNS"
         CAN_TURN "FC_CAN_TURN"           # whether the compiler shuffles vectors
+    void prefetch "FC_PREFETCH"(const char* at, const int write)
     # a0 b0 a1 b1 ... of the lower and of the upper halves
     vint32 zip_low_32 "fc_zip_low_32"(vint32 a, vint32 b)
     vint32 zip_high_32 "fc_zip_high_32"(vint32 a, vint32 b)

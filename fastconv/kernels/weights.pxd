@@ -12,10 +12,11 @@ from libc.string cimport memcpy, memset
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport FLOAT32, FLOAT64, LONGDOUBLE, line_copier, line_copy, same_bits
 from fastconv.kernels.patch cimport Cut
-from fastconv.kernels.simd cimport CAN_TURN, Word, turn, vint32, vint64
+from fastconv.kernels.simd cimport CAN_TURN, Word, prefetch, turn, vint32, vint64
 
 cdef enum:
     MOST_TERMS = 1024          # of a part of a sum that is transposed at once
+    AHEAD = 6                  # vectors: memory is asked for weights that early
 
 
 ctypedef long double longdouble
@@ -119,26 +120,30 @@ cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, P
 
 
 cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t n, const Py_ssize_t* order,
-                           Py_ssize_t pitch, char* to, Word* like) noexcept nogil:
-    """Transposes n neighbouring weights of some filters, `step` apart: that of memory's place e goes to order[e] * pitch."""
+                           Py_ssize_t pitch, const char* end, char* to, Word* like) noexcept nogil:
+    """Transposes n neighbouring weights of some filters, `step` apart: that of memory's place e goes to order[e] * pitch.
+
+    Nothing is read from `end` on.
+    """
     cdef Word rows[8]
     cdef Word turned[16]
     cdef Py_ssize_t size = 4 if Word is vint32 else 8, lanes = sizeof(Word) // size, e, f = 0, i, m, half
     cdef char* place
+    cdef const char* row
     while f < filters:    # whole cache lines of the panel, 16 filters: the streams of memory that are followed at once
         m = min(16, filters - f)
         e = 0
         while e < n:
-            if e + lanes > n and n >= lanes:
-                e = n - lanes
             for half in range(0, m, 8):
-                for i in range(8):
-                    if half + i < m and n >= lanes:
-                        rows[i] = (<volatile Word*> (at + (f + half + i) * step + e * size))[0]
-                    elif half + i < m:
-                        memcpy(&rows[i], at + (f + half + i) * step, n * size)
+                for i in range(min(8, m - half)):
+                    row = at + (f + half + i) * step + e * size
+                    if row + sizeof(Word) <= end:    # what is read too far is not used
+                        prefetch(row + AHEAD * sizeof(Word), 0)
+                        rows[i] = (<volatile Word*> row)[0]
+                    else:
+                        memcpy(&rows[i], row, min(lanes, n - e) * size)
                 turn(turned + half, rows, m - half, 1)
-            for i in range(min(lanes, n)):
+            for i in range(min(lanes, n - e)):
                 place = to + order[e + i] * pitch + f * size
                 if m == 16:
                     memcpy(place, <char*> turned + i * 8 * size, 8 * size)
@@ -161,9 +166,9 @@ cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t group, co
     if not fills_a_line(s, size, cut, &low, order):
         return False
     if size == 4:
-        turn_line(at + low, s.weight_filter, filters, n, order, pitch, to, <vint32*> NULL)
+        turn_line(at + low, s.weight_filter, filters, n, order, pitch, s.weight_end, to, <vint32*> NULL)
     else:
-        turn_line(at + low, s.weight_filter, filters, n, order, pitch, to, <vint64*> NULL)
+        turn_line(at + low, s.weight_filter, filters, n, order, pitch, s.weight_end, to, <vint64*> NULL)
     return True
 
 
