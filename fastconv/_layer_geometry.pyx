@@ -535,9 +535,13 @@ cdef tuple weight_gradient(cnp.ndarray x, cnp.ndarray g, tuple shape, Window win
     cdef cnp.ndarray y = new_or_given(out, shape, dtype, (x, g))
     if dtype.kind == "c":
         x, g = (x.conj(), g) if conjugate_x else (x, g.conj())
-    x = samples_inside(grouped(readable(x, dtype), rank, last, groups), rank, (2, 1, 0))
-    g = samples_inside(grouped(readable(g, dtype), rank, last, groups), rank, (1, 2, 0))
-    target = in_groups(y, rank + 1, groups).transpose(2, 0, 1, *range(3, rank + 3))
+    x, g = grouped(readable(x, dtype), rank, last, groups), grouped(readable(g, dtype), rank, last, groups)
+    target = in_groups(y, rank + 1, groups)
+    if is_product(window) and shape[0] > groups * shape[1]:    # the same with the smaller factor as the weight
+        x, g, target = g, x, target.swapaxes(1, 2)
+    x = samples_inside(x, rank, (2, 1, 0))
+    g = samples_inside(g, rank, (1, 2, 0))
+    target = target.transpose(2, 0, 1, *range(3, rank + 3))
     return [with_terms(x, g, None, target, window.dilation, window.stride, window.before, window.boundary,
                        (IDENTITY, 0.0))], y
 
@@ -607,6 +611,11 @@ def conv_transpose_weight(x, weight_size, grad_output, stride, padding, output_p
     window = transposed_window(g, spatial, kernel, stride, padding, dilation, output_padding, padding_mode, last)
     check_transposed(g, (<object> a).shape, (<object> a).shape, leading, rank, last)
     return weight_gradient(g, a, shape, window, n, last, False, out, dtype)
+
+
+cdef bint is_product(Window window):
+    """Whether a layer is a product of matrices: no kernel to speak of, no stride, no padding."""
+    return max(window.kernel) == 1 and max(window.stride) == 1 and not max(window.before + window.after)
 
 
 cdef cnp.ndarray samples_inside(cnp.ndarray a, int rank, tuple order):

@@ -93,8 +93,8 @@ def check_algorithm(algorithm):
 
 
 # What a tile's end costs, in terms of its sum, when its vectors run along filters and must be transposed to pixels:
-# 1x1 64->256 at 56 x 56 reaches 0.66 of the peak, 3x3 64->64 0.94. Three times that where the rows of all filters fall
-# into one set of the first-level cache: 3x3 64->64 at 224 x 224 reaches 0.84.
+# 1x1 64->256 at 56 x 56 reaches 0.66 of the peak, 3x3 64->64 0.94. Six times that where the rows of all filters fall
+# into one set of the first-level cache: 3x3 32->32 at 256 x 256 reaches 0.65.
 cdef double _TURNING = 36
 # And what the end of a tile along pixels costs: 1x1 256->64 at 56 x 56 reaches 0.96 of what full vectors would.
 cdef double _ALONG_PIXELS = 0.96
@@ -122,7 +122,7 @@ cdef str _chosen(Convolution problem):
     if s.kernel_size[axis] == 1 and s.stride[axis] == 1 and s.stride[axis - 1] == 1 and s.offset[axis] == 0:
         run *= s.out_size[axis - 1]    # rows follow each other without a gap
     along_filters = _filled(s.filters * s.planes, lanes) * terms / (
-        terms + (3 * _TURNING if s.out_filter % 4096 == 0 else _TURNING))
+        terms + (6 * _TURNING if s.out_filter % 4096 == 0 else _TURNING))
     return "pixels" if _ALONG_PIXELS * _filled(run, lanes) > along_filters else "filters"
 
 

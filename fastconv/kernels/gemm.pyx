@@ -14,6 +14,7 @@ The sum is cut where weights and patch would leave the caches; between the parts
 output is summed in the order of t, whatever the tile, the block or the worker.
 """
 from cython.parallel cimport parallel, prange, threadid
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -37,7 +38,7 @@ cdef enum:
     MAX_ROWS = 8
     MAX_COLUMNS = 4
     MAX_VECTORS = 32           # a tile's sums
-    TERMS = 640                # of a sum taken at once: a panel of weights is a sixth of a second-level cache
+    TERMS = 900                # of a sum taken at once: a panel of weights is a quarter of a second-level cache
     PATCH = 512 * 1024         # bytes of x gathered at once: half of it
     PIXELS = 896               # outputs of a block, over all of which a panel of weights is used
     SUMS = 1024 * 1024         # bytes of sums that wait between parts, at most
@@ -78,7 +79,8 @@ cdef struct Plan:
     bint in_parts              # the sum is cut
     Py_ssize_t sums_bytes
     Py_ssize_t packed_bytes    # scratch for weights that are not packed ahead
-    bint store_in_place
+    bint same_bytes            # results are stored as they are
+    bint store_in_place        # and whole vectors of them, along pixels
     line_copy scatter
 
 cdef struct Scratch:
@@ -223,38 +225,58 @@ cdef inline void scatter_filters(const Plan* p, char* out, const char* sums, Py_
         n -= m
 
 
-cdef inline void store_turned(const char* turned, char* out, Py_ssize_t step, Py_ssize_t n, Py_ssize_t size,
+ctypedef fused Scalar:
+    uint32_t
+    uint64_t
+
+
+cdef inline void store_turned(const Plan* p, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
                               const int rows) noexcept nogil:
     """The pixels of a transposed tile, whose rows hold MAX_ROWS, filter by filter."""
-    cdef Py_ssize_t f
+    cdef Py_ssize_t f, step = p.s.out_stride[p.s.rank - 1]
+    cdef char* to
+    cdef int r
     for f in range(n):
-        memcpy(out + f * step, turned + f * MAX_ROWS * size, rows * size)
+        to = out + filter_offset(p.s, filter + f)
+        if step == sizeof(turned[0]):
+            memcpy(to, turned + f * MAX_ROWS, rows * sizeof(turned[0]))
+        else:
+            for r in range(rows):
+                (<Scalar*> (to + r * step))[0] = turned[f * MAX_ROWS + r]
 
 
-cdef void turn_and_store(const Plan* p, Scratch* scratch, const char* sums, char* out, Py_ssize_t n,
-                         Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """A tile of pixels that are neighbours in out. Constant sizes: their copies are a few instructions."""
+cdef inline void store_rows(const Plan* p, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
+                            Py_ssize_t rows) noexcept nogil:
+    """Constant rows: their copies are a few instructions."""
+    if rows == FILTER_ROWS: store_turned(p, turned, out, filter, n, FILTER_ROWS)
+    elif rows == 4: store_turned(p, turned, out, filter, n, 4)
+    elif rows == 2: store_turned(p, turned, out, filter, n, 2)
+    else: store_turned(p, turned, out, filter, n, 1)
+
+
+cdef void turn_and_store(const Plan* p, Scratch* scratch, const char* sums, char* out, Py_ssize_t filter,
+                         Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """A tile of pixels that are evenly spaced in out."""
     cdef Py_ssize_t c
     for c in range(columns):
         if p.size == 4:
             turn(<vint32*> scratch.turned + c * MAX_ROWS, <const vint32*> sums + c, rows, columns)
         else:
             turn(<vint64*> scratch.turned + c * MAX_ROWS, <const vint64*> sums + c, rows, columns)
-    if rows == FILTER_ROWS and p.size == 4: store_turned(scratch.turned, out, p.s.out_filter, n, 4, FILTER_ROWS)
-    elif rows == FILTER_ROWS: store_turned(scratch.turned, out, p.s.out_filter, n, 8, FILTER_ROWS)
-    elif rows == 4: store_turned(scratch.turned, out, p.s.out_filter, n, p.size, 4)
-    elif rows == 2: store_turned(scratch.turned, out, p.s.out_filter, n, p.size, 2)
-    else: store_turned(scratch.turned, out, p.s.out_filter, n, p.size, 1)
+    if p.size == 4:
+        store_rows(p, <const uint32_t*> scratch.turned, out, filter, n, rows)
+    else:
+        store_rows(p, <const uint64_t*> scratch.turned, out, filter, n, rows)
 
 
 cdef void store_pixels(V* sums, const Plan* p, Scratch* scratch, Py_ssize_t filter, Py_ssize_t pixel,
                        Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """A tile whose rows are pixels."""
-    cdef Py_ssize_t r, n = min(columns * p.lanes, p.filters - filter)
+    cdef Py_ssize_t r, n = min(columns * p.lanes, p.filters - filter), step = p.s.out_stride[p.s.rank - 1]
     cdef char** out = scratch.out + pixel
-    if p.store_in_place and CAN_TURN and p.size >= 4 and p.lanes > 1 and p.s.out_filter != p.size and (
-            out[rows - 1] - out[0] == (rows - 1) * p.size):
-        turn_and_store(p, scratch, <char*> sums, out[0] + filter_offset(p.s, filter), n, rows, columns)
+    if p.same_bytes and CAN_TURN and p.size >= 4 and p.lanes > 1 and p.s.out_filter > step and (
+            out[rows - 1] - out[0] == (rows - 1) * step):
+        turn_and_store(p, scratch, <const char*> sums, out[0], filter, n, rows, columns)
         return
     for r in range(rows):
         scatter_filters(p, out[r], <char*> (sums + r * columns), filter, n)
@@ -409,7 +431,7 @@ cdef V* sweep_pixels(V* sums, const Plan* p, const Block* b, const Cut* cut, Scr
             q = min(q, pixels - rows)
         if skips:
             n = keep_taps(p, b, cut, scratch, n_taps, q, q + rows - 1)
-        if last and p.store_in_place:
+        if last and p.same_bytes:
             fetch_pixels(p, scratch.out[q], filter, columns)
         tile(sums, p, scratch.patch, scratch.at + q, taps, n, scratch.inner, n_inner, weights, not first,
              columns * sizeof(V), rows, columns)
@@ -633,7 +655,8 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
         p.all_items *= s.out_size[axis]
     p.scatter = line_copier(s.element, s.out_element)
     axis = s.rank - 1
-    p.store_in_place = same_bits(s.out_element, s.element) and s.planes == 1 and s.out_stride[axis] == size
+    p.same_bytes = same_bits(s.out_element, s.element)
+    p.store_in_place = p.same_bytes and s.planes == 1 and s.out_stride[axis] == size
     cut_sum(&p)
     cut_pixels(&p)
     cut_filters(&p)
