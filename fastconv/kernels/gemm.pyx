@@ -326,29 +326,36 @@ cdef inline bint on_padding(const Layer* s, int axis, Py_ssize_t first, Py_ssize
     return last * s.stride[axis] + way < 0 or first * s.stride[axis] + way >= s.x_size[axis]
 
 
-cdef Py_ssize_t keep_taps(const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, Py_ssize_t n_taps,
-                          Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """Copies to scratch.kept the taps that do not lie wholly on padding for the block's pixels first..last."""
+cdef inline bint in_reach(const Layer* s, int axis, Py_ssize_t first, Py_ssize_t last, Py_ssize_t tap,
+                          Py_ssize_t taps) noexcept nogil:
+    """Whether none of the taps from `tap` on lies on padding for all outputs first..last."""
+    return not on_padding(s, axis, first, last, tap) and not on_padding(s, axis, first, last, tap + taps - 1)
+
+
+cdef const Tap* keep_taps(const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, Py_ssize_t first,
+                          Py_ssize_t last, Py_ssize_t* n_taps) noexcept nogil:
+    """The taps that do not lie wholly on padding for the block's pixels first..last."""
     cdef const Layer* s = p.s
     cdef int axis = s.rank - 1
     cdef Py_ssize_t area = b.rows * b.columns, item = first // area, i, n = 0, way
-    cdef Py_ssize_t row = first % area // b.columns, last_row = last % area // b.columns
-    cdef Py_ssize_t column = first % b.columns, last_column = last % b.columns
+    cdef Py_ssize_t row = b.row + first % area // b.columns, last_row = b.row + last % area // b.columns
+    cdef Py_ssize_t column = b.column + first % b.columns, last_column = b.column + last % b.columns
     cdef const Tap* tap
-    if last // area != item:
-        memcpy(scratch.kept, scratch.taps, n_taps * sizeof(Tap))
-        return n_taps
     if row != last_row:
-        column, last_column = 0, b.columns - 1
-    for i in range(n_taps):
+        column, last_column = b.column, b.column + b.columns - 1
+    if last // area != item or s.rank == 2 and (
+            in_reach(s, axis, column, last_column, cut.column, cut.columns)
+            and in_reach(s, axis - 1, row, last_row, cut.row, cut.rows)):
+        return scratch.taps
+    for i in range(n_taps[0]):
         tap = scratch.taps + i
-        if (on_padding(s, axis, b.column + column, b.column + last_column, cut.column + tap.column)
-                or on_padding(s, axis - 1, b.row + row, b.row + last_row, cut.row + tap.row)
+        if not (on_padding(s, axis, column, last_column, cut.column + tap.column)
+                or on_padding(s, axis - 1, row, last_row, cut.row + tap.row)
                 or s.rank > 2 and not outer_origin(s, b.item + item, cut.outer + tap.outer, &way)):
-            continue
-        scratch.kept[n] = tap[0]
-        n += 1
-    return n
+            scratch.kept[n] = tap[0]
+            n += 1
+    n_taps[0] = n
+    return scratch.kept
 
 
 cdef Py_ssize_t list_taps(const Plan* p, const Cut* cut, Scratch* scratch, Py_ssize_t width,
@@ -423,14 +430,15 @@ cdef V* sweep_pixels(V* sums, const Plan* p, const Block* b, const Cut* cut, Scr
     """Tiles of pixels by a panel of filters. What is left is a tile moved back over its neighbour: the same bits."""
     cdef Py_ssize_t pixels = b.items * b.rows * b.columns, q = 0, rows, n = n_taps, columns = width // p.lanes
     cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
-    cdef const Tap* taps = scratch.kept if skips else scratch.taps
+    cdef const Tap* taps = scratch.taps
     while q < pixels:
         rows = pixel_rows(pixels - q, FILTER_ROWS)
         if pixels >= FILTER_ROWS:
             rows = FILTER_ROWS
             q = min(q, pixels - rows)
         if skips:
-            n = keep_taps(p, b, cut, scratch, n_taps, q, q + rows - 1)
+            n = n_taps
+            taps = keep_taps(p, b, cut, scratch, q, q + rows - 1, &n)
         if last and p.same_bytes:
             fetch_pixels(p, scratch.out[q], filter, columns)
         tile(sums, p, scratch.patch, scratch.at + q, taps, n, scratch.inner, n_inner, weights, not first,
@@ -448,12 +456,12 @@ cdef V* sweep_runs(V* sums, const Plan* p, const Block* b, const Cut* cut, Scrat
                    bint finite, Py_ssize_t n_taps, Py_ssize_t n_inner, Py_ssize_t filter, Py_ssize_t width,
                    bint first, bint last) noexcept nogil:
     """Tiles of a few filters by vectors of pixels, run by run."""
-    cdef Py_ssize_t length = b.columns, runs = b.items * b.rows, run, q, n = n_taps, columns, at, first_pixel
+    cdef Py_ssize_t length = b.columns, runs = b.items * b.rows, run, q, n = n_taps, columns, at
     cdef Py_ssize_t step = p.s.out_stride[p.s.rank - 1]
     cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
     cdef bint plain = (p.store_in_place and not p.in_parts and p.s.bias == NULL
                        and p.s.activation == IDENTITY)    # sums are results: stored where they belong at once
-    cdef const Tap* taps = scratch.kept if skips else scratch.taps
+    cdef const Tap* taps = scratch.taps
     if p.one_run:
         length, runs = length * runs, 1
     for run in range(runs):
@@ -463,9 +471,9 @@ cdef V* sweep_runs(V* sums, const Plan* p, const Block* b, const Cut* cut, Scrat
             q = max(0, min(q, length - columns * p.lanes))
             at = scratch.at[run] + q * p.size
             if skips:
-                first_pixel = run * length + q
-                n = keep_taps(p, b, cut, scratch, n_taps, first_pixel,
-                              run * length + min(length, q + columns * p.lanes) - 1)
+                n = n_taps
+                taps = keep_taps(p, b, cut, scratch, run * length + q,
+                                 run * length + min(length, q + columns * p.lanes) - 1, &n)
             if last and p.store_in_place:
                 fetch_filters(p, scratch.out[run] + q * step, filter, width, columns)
             if plain and length - q >= columns * p.lanes:
