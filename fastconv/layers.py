@@ -80,8 +80,8 @@ def conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, pad
         ``'silu'``, ``y / (1 + exp(-y))``. Integers have the first two, booleans and complex numbers none.
     algorithm : {'auto', 'filters', 'pixels', 'depthwise'}, optional
         For comparisons: what the vectors of the sum run along, ``'filters'`` (output channels) or ``'pixels'``
-        (outputs of one channel); or ``'depthwise'``, one channel at a time, where a group has no more than one.
-        ``'auto'`` chooses by the sizes of one sample and of the weight, the dtype and the kernels' build.
+        (outputs of one channel); or ``'depthwise'``, one filter at a time, where a group has one channel and the
+        kernel is not enormous. ``'auto'`` chooses by the geometry of one sample, the dtype and the kernels' build.
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
     dtype : dtype, optional
@@ -103,7 +103,7 @@ def conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, pad
     ValueError
         If shapes, `groups` and `layout` do not fit each other, a kernel has no elements, a window is larger than the
         padded input, a number is out of its range, a word is unknown, an empty axis should be continued by itself,
-        `out` has another shape or is read-only, or `workers` is zero.
+        `algorithm` is not one for these groups, `out` has another shape or is read-only, or `workers` is zero.
     TypeError
         If a dtype cannot be computed with, or does not have the `activation`, a number is not whole, or `out` cannot
         take the result by a same-kind cast.
