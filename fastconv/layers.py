@@ -692,8 +692,8 @@ def _kept(a):
 class Conv:
     """A layer to keep: ``Conv(weight, bias, ...)(x)`` is ``conv(x, weight, bias, ...)``, to the last bit.
 
-    The weights are copied, and brought into the order in which the kernels read them, once: at the first call, for each
-    dtype that is computed in.
+    The weights are copied, and put into the order in which the kernels read them at the first call rather than at every
+    one: again only for inputs of another dtype, or of sizes that ask for another order.
 
     Parameters
     ----------
