@@ -1,4 +1,4 @@
-"""Convolution and correlation of NumPy arrays: `scipy.signal`'s answers, at the speed of the machine."""
+"""Convolution of NumPy arrays, `scipy.signal`'s answers and torch's layers, at the speed of the machine."""
 from fastconv import grad
 from fastconv._config import show_config
 from fastconv._version import __version__ as __version__

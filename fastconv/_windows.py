@@ -8,12 +8,12 @@ _PAD_MODES = {"circular": "wrap", "replicate": "edge"}
 
 def _positions(window, padding_mode):
     """For each axis and tap, the input elements that the window's positions meet; -1 for a border of zeros."""
+    how = {"constant_values": -1} if padding_mode == "zeros" else {"mode": _PAD_MODES.get(padding_mode, padding_mode)}
     maps = []
     axes = zip(window.sizes, window.kernel, window.stride, window.dilation, window.before, window.after,
                window.outputs(), strict=True)
     for n, k, s, d, before, after, outputs in axes:
-        mode = {"constant_values": -1} if padding_mode == "zeros" else {"mode": _PAD_MODES.get(padding_mode, padding_mode)}
-        padded = np.pad(np.arange(n), (before, after), **mode)
+        padded = np.pad(np.arange(n), (before, after), **how)
         maps.append([padded[j * d:j * d + (outputs - 1) * s + 1:s] for j in range(k)])
     return maps
 

@@ -1,11 +1,84 @@
-"""Gradients of the layers: their adjoints, in the argument style of `torch.nn.grad`."""
+"""Gradients of the layers: their adjoints, in the argument style of `torch.nn.grad`.
+
+For a number that depends on a layer's result ``y``, each function takes ``dy``, the derivatives of that number by
+``y``, and returns those by one of the layer's arguments. If the layer has an activation, multiply ``dy`` by its
+derivative first.
+"""
 from fastconv import _layer_geometry as gate
 from fastconv import _route
 
 
 def conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1, *, padding_mode="zeros",
                layout="channels_first", out=None, dtype=None, workers=None):
-    """DOC"""
+    """Gradient by the input: ``dx[c, o * stride + t * dilation - pad] += dy[k, o] * conj(weight[k, c, t])``.
+
+    That is done for all filters ``k`` and index tuples ``o`` of `grad_output` and ``t`` of the kernel, on zeros. It is
+    the adjoint of `fastconv.conv` as a function of its input: ``vdot(conv(x, weight), dy) == vdot(x, dx)``. As in
+    `torch.nn.grad` [1]_, for any number of spatial axes.
+
+    Parameters
+    ----------
+    input_size : tuple of int
+        The whole shape of the layer's input, leading axes and channels included.
+    weight : array_like
+        The layer's weight, of shape ``(K, C // groups, *kernel)``.
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    stride, padding, dilation, groups, padding_mode, layout : optional
+        Those of the layer; see `fastconv.conv`. Where the padding copies elements of the input, its share of the
+        gradient goes to them.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the inputs.
+    dtype : dtype, optional
+        Multiply, add and return in this dtype; see `fastconv.conv`. The default is
+        ``numpy.result_type(weight, grad_output)``.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of shape `input_size`.
+
+    Raises
+    ------
+    ValueError
+        As `fastconv.conv`, and if `grad_output` does not have the shape of that layer's result.
+    TypeError
+        As `fastconv.conv`.
+
+    See Also
+    --------
+    fastconv.conv_transpose : the same without conjugation, with a bias and an activation, and sizes from `stride`.
+
+    Notes
+    -----
+    Where the padding copies elements, the gradient of the padded input is an array besides.
+
+    References
+    ----------
+    .. [1] https://github.com/pytorch/pytorch/blob/main/torch/nn/grad.py
+
+    Examples
+    --------
+    Each element of the input is told its weight in every window that holds it; the first is only in the first window,
+    the second in two:
+
+    >>> import numpy as np
+    >>> from fastconv import conv, grad
+    >>> x, weight = np.array([[3, 1, 4, 1]]), np.array([[[1, 10]]])
+    >>> y = conv(x, weight)
+    >>> y
+    array([[13, 41, 14]])
+    >>> dx = grad.conv_input(x.shape, weight, np.ones_like(y))
+    >>> dx
+    array([[ 1, 11, 11, 10]])
+
+    The layer is linear: the sum of its results is the sum of the inputs times those numbers.
+
+    >>> bool(y.sum() == (x * dx).sum())
+    True
+    """
     records, y, window = gate.conv_input(input_size, weight, grad_output, stride, padding, dilation, groups,
                                          padding_mode, layout, out, dtype)
     _route.run_layers(records, "auto", workers)
@@ -16,7 +89,66 @@ def conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1,
 
 def conv_weight(x, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, *, padding_mode="zeros",
                 layout="channels_first", out=None, dtype=None, workers=None):
-    """DOC"""
+    """Gradient by the weight: ``dw[k, c, t] = sum(dy[n, k, o] * conj(x[n, c, o * stride + t * dilation - pad]))``.
+
+    The sum is over the samples ``n``, all leading axes, and the index tuples ``o`` of `grad_output`. It is the adjoint
+    of `fastconv.conv` as a function of its weight: ``vdot(conv(x, weight), dy) == vdot(weight, dw)``. As in
+    `torch.nn.grad` [1]_, for any number of spatial axes.
+
+    Parameters
+    ----------
+    x : array_like
+        The layer's input.
+    weight_size : tuple of int
+        The shape of the layer's weight, ``(K, C // groups, *kernel)``.
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    stride, padding, dilation, groups, padding_mode, layout : optional
+        Those of the layer; see `fastconv.conv`.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the inputs.
+    dtype : dtype, optional
+        Multiply, add and return in this dtype; see `fastconv.conv`. The default is
+        ``numpy.result_type(x, grad_output)``.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dw``, of shape `weight_size`.
+
+    Raises
+    ------
+    ValueError
+        As `fastconv.conv`, and if `grad_output` does not have the shape of that layer's result.
+    TypeError
+        As `fastconv.conv`.
+
+    Notes
+    -----
+    It is a layer itself: the samples are its channels, `grad_output` is its weight, and `stride` and `dilation` change
+    places.
+
+    References
+    ----------
+    .. [1] https://github.com/pytorch/pytorch/blob/main/torch/nn/grad.py
+
+    Examples
+    --------
+    A line ``y = a * x + b`` that goes through three points, found by walking downhill on the squared error:
+
+    >>> import numpy as np
+    >>> from fastconv import conv, grad
+    >>> x, y = np.array([[[-1.0, 0, 1]]]), np.array([[[-3.0, 1, 5]]])
+    >>> weight, bias = np.zeros((1, 1, 1)), np.zeros(1)
+    >>> for step in range(30):
+    ...     error = conv(x, weight, bias) - y
+    ...     weight -= 0.2 * grad.conv_weight(x, weight.shape, error)
+    ...     bias -= 0.2 * grad.conv_bias(error)
+    >>> print(weight.round(3), bias.round(3))
+    [[[4.]]] [1.]
+    """
     records, y = gate.conv_weight(x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode, layout,
                                   out, dtype)
     _route.run_layers(records, "auto", workers)
@@ -24,14 +156,114 @@ def conv_weight(x, weight_size, grad_output, stride=1, padding=0, dilation=1, gr
 
 
 def conv_bias(grad_output, *, rank=None, layout="channels_first", out=None, dtype=None, workers=None):
-    """DOC"""
+    """Gradient of a layer by its bias: ``db[k] = sum(dy[n, k, o])``.
+
+    The sum is over the samples ``n``, all leading axes, and the positions ``o``: everything but the channels.
+
+    Parameters
+    ----------
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    rank : int, optional
+        The number of spatial axes. By default all axes are spatial but the first two (with channels last, the first
+        and the last).
+    layout : {'channels_first', 'channels_last'}, optional
+        That of the layer.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap `grad_output`.
+    dtype : dtype, optional
+        Add and return in this dtype, by default that of `grad_output`; see `fastconv.conv`.
+    workers : int, optional
+        As in `fastconv.conv`; one thread does all the work at present.
+
+    Returns
+    -------
+    ndarray
+        ``db``, of shape ``(K,)``.
+
+    Raises
+    ------
+    ValueError
+        If `grad_output` has too few axes, `layout` is unknown, `out` has another shape or is read-only, or `workers` is
+        zero.
+    TypeError
+        If a dtype cannot be computed with, or `out` cannot take the result by a same-kind cast.
+
+    See Also
+    --------
+    conv_weight, conv_input : the gradients by the layer's other arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import grad
+    >>> grad.conv_bias(np.arange(12).reshape(1, 2, 2, 3))
+    array([15, 51])
+    """
     _route.check_workers(workers)
     return gate.conv_bias(grad_output, rank, layout, out, dtype)
 
 
-def conv_transpose_input(input_size, weight, grad_output, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *,
-                         padding_mode="zeros", layout="channels_first", out=None, dtype=None, workers=None):
-    """DOC"""
+def conv_transpose_input(input_size, weight, grad_output, stride=1, padding=0, output_padding=0, groups=1, dilation=1,
+                         *, padding_mode="zeros", layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient by the input: ``dx[c, i] = sum(dy[k, i * stride + t * dilation - pad] * conj(weight[c, k, t]))``.
+
+    The sum is over the output channels ``k`` and the index tuples ``t`` of the kernel: this is `fastconv.conv` of
+    `grad_output`, with the weight conjugated. It is the adjoint of `fastconv.conv_transpose` [1]_ as a function of its
+    input: ``vdot(conv_transpose(x, weight), dy) == vdot(x, dx)``.
+
+    Parameters
+    ----------
+    input_size : tuple of int
+        The whole shape of the layer's input, leading axes and channels included.
+    weight : array_like
+        The layer's weight, of shape ``(C, K // groups, *kernel)``.
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    stride, padding, output_padding, groups, dilation, padding_mode, layout : optional
+        Those of the layer; see `fastconv.conv_transpose`. `output_padding` may be left out, as the shape of
+        `grad_output` tells it.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the inputs.
+    dtype : dtype, optional
+        Multiply, add and return in this dtype; see `fastconv.conv`. The default is
+        ``numpy.result_type(weight, grad_output)``.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of shape `input_size`.
+
+    Raises
+    ------
+    ValueError
+        As `fastconv.conv_transpose`, and if `grad_output` does not have the shape of that layer's result.
+    TypeError
+        As `fastconv.conv_transpose`.
+
+    See Also
+    --------
+    fastconv.conv : the same without conjugation, with a bias and an activation.
+
+    References
+    ----------
+    .. [1] https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html
+
+    Examples
+    --------
+    Each input is told the sum of the weights with which it went into the result:
+
+    >>> import numpy as np
+    >>> from fastconv import conv_transpose, grad
+    >>> x, weight = np.array([[1, 2]]), np.array([[[1, 10, 100]]])
+    >>> y = conv_transpose(x, weight, stride=2)
+    >>> y
+    array([[  1,  10, 102,  20, 200]])
+    >>> grad.conv_transpose_input(x.shape, weight, np.ones_like(y), stride=2)
+    array([[111, 111]])
+    """
     records, y = gate.conv_transpose_input(input_size, weight, grad_output, stride, padding, output_padding, groups,
                                            dilation, padding_mode, layout, out, dtype)
     _route.run_layers(records, "auto", workers)
@@ -40,7 +272,57 @@ def conv_transpose_input(input_size, weight, grad_output, stride=1, padding=0, o
 
 def conv_transpose_weight(x, weight_size, grad_output, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *,
                           padding_mode="zeros", layout="channels_first", out=None, dtype=None, workers=None):
-    """DOC"""
+    """Gradient by the weight: ``dw[c, k, t] = sum(conj(x[n, c, i]) * dy[n, k, i * stride + t * dilation - pad])``.
+
+    The sum is over the samples ``n``, all leading axes, and the index tuples ``i`` of `x`. It is the adjoint of
+    `fastconv.conv_transpose` [1]_ as a function of its weight:
+    ``vdot(conv_transpose(x, weight), dy) == vdot(weight, dw)``.
+
+    Parameters
+    ----------
+    x : array_like
+        The layer's input.
+    weight_size : tuple of int
+        The shape of the layer's weight, ``(C, K // groups, *kernel)``.
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    stride, padding, output_padding, groups, dilation, padding_mode, layout : optional
+        Those of the layer; see `fastconv.conv_transpose`. `output_padding` may be left out, as the shape of
+        `grad_output` tells it.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the inputs.
+    dtype : dtype, optional
+        Multiply, add and return in this dtype; see `fastconv.conv`. The default is
+        ``numpy.result_type(x, grad_output)``.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dw``, of shape `weight_size`.
+
+    Raises
+    ------
+    ValueError
+        As `fastconv.conv_transpose`, and if `grad_output` does not have the shape of that layer's result.
+    TypeError
+        As `fastconv.conv_transpose`.
+
+    See Also
+    --------
+    conv_weight : the same for `fastconv.conv`, with `x` and `grad_output` in each other's place.
+
+    References
+    ----------
+    .. [1] https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.conv_transpose_weight([[1, 2]], (1, 1, 3), [[1, 0, 1, 0, 1]], stride=2)
+    array([[[3, 0, 3]]])
+    """
     records, y = gate.conv_transpose_weight(x, weight_size, grad_output, stride, padding, output_padding, groups,
                                             dilation, padding_mode, layout, out, dtype)
     _route.run_layers(records, "auto", workers)
@@ -48,5 +330,31 @@ def conv_transpose_weight(x, weight_size, grad_output, stride=1, padding=0, outp
 
 
 def conv_transpose_bias(grad_output, *, rank=None, layout="channels_first", out=None, dtype=None, workers=None):
-    """DOC"""
+    """Gradient of `conv_transpose` by its bias: ``db[k] = sum(dy[n, k, o])``, as `conv_bias`.
+
+    Parameters
+    ----------
+    grad_output, rank, layout, out, dtype, workers
+        As in `conv_bias`.
+
+    Returns
+    -------
+    ndarray
+        ``db``, of shape ``(K,)``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv_bias`.
+
+    See Also
+    --------
+    conv_bias : the same sum.
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.conv_transpose_bias([[1, 2, 3], [4, 5, 6]], rank=1)
+    array([ 6, 15])
+    """
     return conv_bias(grad_output, rank=rank, layout=layout, out=out, dtype=dtype, workers=workers)

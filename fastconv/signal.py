@@ -223,7 +223,7 @@ def correlate(in1, in2, mode="full", method="auto", *, boundary="fill", fillvalu
     >>> from fastconv import correlate
     >>> signal = np.array([0, 1, 0, 2, 5, 3, 0, 1])
     >>> correlate(signal, [2, 5, 3], "valid")
-    array([ 5,  6, 19, 38, 34, 18])
+    array([ 5,  8, 25, 38, 25,  9])
     """
     return run(sliding(in1, in2, mode, boundary, fillvalue, out, dtype, False, False), method, workers)
 
