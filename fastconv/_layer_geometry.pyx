@@ -1,6 +1,6 @@
 """The gate of the layers: their arguments, checked and normalised once, become records for the kernels.
 
-Layouts, groups, flips and transpositions are views of the caller's arrays here, so that the kernels know one layer only:
+Layouts, groups, flips and transpositions are views of the caller's arrays here, so that the kernels know one layer:
 x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out (..., groups, filters, *spatial).
 """
 from itertools import product
@@ -94,7 +94,8 @@ cdef class Window:
         self.boundary = named(PADDING_MODES, padding_mode, "padding_mode")
         if isinstance(padding, str):
             if padding not in PADDINGS:
-                raise ValueError(f"`padding` must be numbers or one of {', '.join(map(repr, PADDINGS))}, got {padding!r}")
+                raise ValueError(
+                    f"`padding` must be numbers or one of {', '.join(map(repr, PADDINGS))}, got {padding!r}")
             both = [named_pads(padding, n, d * (k - 1) + 1, s)
                     for n, k, d, s in zip(sizes, kernel, self.dilation, self.stride)]
         elif isinstance(padding, int):
@@ -123,8 +124,8 @@ cdef class Window:
         cdef list sizes = []
         for n, extent, stride in zip(self.padded(), self.extents(), self.stride):
             if n < extent:
-                raise ValueError(f"`{self.name}`, with its padding, must be at least as large as the window, {self.extents()}, "
-                                 f"along each axis, got {self.padded()} of {self.sizes} without padding")
+                raise ValueError(f"`{self.name}`, with its padding, must be at least as large as the window, "
+                                 f"{self.extents()}, along each axis, got {self.padded()} of {self.sizes} without padding")
             sizes.append((n - extent) // stride + 1)
         return tuple(sizes)
 
@@ -208,7 +209,7 @@ cdef void axis_of(Layer* s, int to, cnp.ndarray x, cnp.ndarray weight, cnp.ndarr
 
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
                         tuple dilation, tuple offset, int boundary, tuple activation):
-    """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype computed in."""
+    """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype asked for."""
     cdef Convolution p = Convolution.__new__(Convolution)
     cdef Layer* s = &p.layer
     cdef int rank = weight.ndim - 3, front = 1 if rank == 1 else 0, i, channel = x.ndim - rank - 1
@@ -390,8 +391,8 @@ cdef tuple transposed_sizes(tuple sizes, tuple kernel, stride, padding, dilation
         for n, low, more in zip(usual, least, reach):
             if not low <= n <= low + more:
                 raise ValueError(f"`output_size` must be from {tuple(least)} to "
-                                 f"{tuple([a + b for a, b in zip(least, reach)])} for an input of spatial sizes {sizes}, "
-                                 f"got {output_size!r}")
+                                 f"{tuple([a + b for a, b in zip(least, reach)])} for an input of spatial "
+                                 f"sizes {sizes}, got {output_size!r}")
     if min(usual, default=0) < 0:
         raise ValueError(f"`padding` must not be larger than the result: it leaves spatial sizes {usual}")
     return usual
@@ -473,7 +474,8 @@ def conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dil
     check_channels(a, rank, w.shape[0], last, "x")
     dtype = result_dtype((a, w, b), dtype)
     kind = activated(activation, dtype)
-    results = transposed_sizes(split_shape((<object> a).shape, rank, last)[1], kernel, stride, padding, dilation, output_padding, output_size)
+    results = transposed_sizes(split_shape((<object> a).shape, rank, last)[1], kernel, stride, padding, dilation,
+                               output_padding, output_size)
     window = Window(kernel, stride, padding, dilation, padding_mode, results)
     return conv_adjoint(a, w, b, <Window> window, n, last, kind, out, dtype, False)
 
@@ -500,8 +502,8 @@ def conv_input(input_size, weight, grad_output, stride, padding, dilation, group
     cdef Window window = Window(kernel, stride, padding, dilation, padding_mode, spatial, "input_size")
     expected = shape_of(leading, w.shape[0], window.outputs(), last)
     if (<object> g).shape != expected or shape != shape_of(leading, w.shape[1] * n, spatial, last):
-        raise ValueError(f"`grad_output` must have the shape of the layer's result: {expected} for `input_size` {shape} and "
-                         f"a weight of shape {(<object> w).shape} in {n} groups, got {(<object> g).shape}")
+        raise ValueError(f"`grad_output` must have the shape of the layer's result: {expected} for `input_size` {shape} "
+                         f"and a weight of shape {(<object> w).shape} in {n} groups, got {(<object> g).shape}")
     return conv_adjoint(g, w, None, window, n, last, (IDENTITY, 0.0), out, result_dtype((g, w), dtype), True)
 
 
@@ -577,7 +579,8 @@ cdef Window transposed_window(cnp.ndarray g, tuple sizes, tuple kernel, stride, 
     spatial = split_shape((<object> g).shape, rank, last)[1]
     given = any(per_axis(output_padding, rank, "output_padding", 0))
     try:
-        fits = spatial == transposed_sizes(sizes, kernel, stride, padding, dilation, output_padding, None if given else spatial)
+        fits = spatial == transposed_sizes(sizes, kernel, stride, padding, dilation, output_padding,
+                                           None if given else spatial)
     except ValueError as error:
         if "output_size" not in str(error):
             raise
@@ -670,8 +673,8 @@ def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mo
     cdef bint last = named(LAYOUTS, layout, "layout")
     sizes = [s for s in (output_size, kernel_size) if hasattr(s, "__len__")]
     if not sizes:
-        raise ValueError("`output_size` must hold one number for each spatial axis (a tuple), or `kernel_size` must, got "
-                         f"{output_size!r} and {kernel_size!r}")
+        raise ValueError("`output_size` must hold one number for each spatial axis (a tuple), or `kernel_size` must, "
+                         f"got {output_size!r} and {kernel_size!r}")
     cdef int rank = rank_of(sizes[0], 0)
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
     cdef Window window = Window(kernel, stride, padding, dilation, padding_mode,
@@ -735,8 +738,8 @@ def conv_bias(grad_output, rank, layout, out, dtype):
     cdef bint last = named(LAYOUTS, layout, "layout")
     cdef int spatial = g.ndim - 2 if rank is None else whole_number(rank, "rank", 1)
     if g.ndim < spatial + 1 or spatial < 1:
-        raise ValueError(f"`grad_output` must have channels and {max(1, spatial)} spatial axes (`rank`; if it is not given, "
-                         f"all axes but two are spatial), got shape {(<object> g).shape}")
+        raise ValueError(f"`grad_output` must have channels and {max(1, spatial)} spatial axes (`rank`; if it is not "
+                         f"given, all axes but two are spatial), got shape {(<object> g).shape}")
     channel = g.ndim - 1 if last else g.ndim - spatial - 1
     dtype = result_dtype((g,), dtype)
     if out is not None:

@@ -9,13 +9,13 @@ rows of a tile lie so far apart that a dilation is whole in these units.
 
 Every output is summed in one order, whatever the tile, the block or the worker: planes, outer taps, rows, columns.
 """
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from fastconv.kernels.activation cimport activate
 from fastconv.kernels.border cimport share, whole
-from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
+from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, line_copier, line_copy, same_bits,
 )
@@ -68,6 +68,7 @@ cdef inline void tile(char* out, Py_ssize_t out_stride, const char* patch, const
     cdef Py_ssize_t plane, outer, y, first, last, size = element_size(like)
     cdef Py_ssize_t line = p.s.dilation[p.s.rank - 2] * p.patch.row_pitch
     cdef const char* x
+    cdef char* to
     cdef int r, c
     for r in range(ROWS * columns):
         total[r] = (<volatile V*> ZEROS)[0]
@@ -88,8 +89,8 @@ cdef inline void tile(char* out, Py_ssize_t out_stride, const char* patch, const
             for c in range(columns):
                 if bias != NULL:
                     total[r * columns + c] = add_spread(total[r * columns + c], bias)
-                (<volatile V*> (out + r * out_stride + (end if c == columns - 1 else c * <Py_ssize_t> sizeof(V))))[0] = (
-                    total[r * columns + c])
+                to = out + r * out_stride + (end if c == columns - 1 else c * <Py_ssize_t> sizeof(V))
+                (<volatile V*> to)[0] = total[r * columns + c]
 
 
 # ---------------------------------------------------------------- blocks
@@ -263,7 +264,7 @@ def fits(Convolution problem):
     """Whether the layer is one of this kind, and its kernel small enough for patches to stay in cache."""
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t height = (s.kernel_size[axis - 1] - 1) * s.dilation[axis - 1] + s.stride[axis - 1] * ROWS * s.dilation[axis - 1]
+    cdef Py_ssize_t height = (s.kernel_size[axis - 1] - 1 + s.stride[axis - 1] * ROWS) * s.dilation[axis - 1]
     cdef Py_ssize_t width = (s.kernel_size[axis] - 1) * s.dilation[axis] + s.stride[axis] * 64
     return s.channels == 1 and s.kernel_size[axis] <= MAX_TAPS and (
         <double> height * width * outer_taps(s) * s.planes * s.out_plane <= LARGEST_PATCH)

@@ -648,7 +648,8 @@ cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
             return
 
 
-cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_pixels, Py_ssize_t workers) noexcept nogil:
+cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_pixels,
+                  Py_ssize_t workers) noexcept nogil:
     cdef Plan p
     cdef int axis
     memset(&p, 0, sizeof(p))

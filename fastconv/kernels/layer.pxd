@@ -4,7 +4,8 @@ from fastconv.kernels.problem cimport MAX_RANK, Boundary
 cdef enum Activation:
     IDENTITY, RELU, RELU6, LEAKY_RELU, SIGMOID, TANH, SILU
 
-# out[n, g, f, o] = activation(bias[g, f] + sum over c, k of x[n, g, c, o * stride + k * dilation - offset] * weight[g, f, c, k])
+# out[n, g, f, o] = activation(bias[g, f]
+#     + sum over c, k of x[n, g, c, o * stride + k * dilation - offset] * weight[g, f, c, k])
 # with x continued by the boundary, zeros for FILL. Layouts, flips and transpositions are strides, in bytes.
 # Ranks start at 2: a signal is an image of one row.
 cdef struct Layer:

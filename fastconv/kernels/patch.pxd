@@ -54,7 +54,7 @@ cdef struct Patch:
 # ---------------------------------------------------------------- layout
 
 cdef inline Span span(Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, bint phases,
-               bint shared) noexcept nogil:
+                      bint shared) noexcept nogil:
     cdef Span s
     cdef Py_ssize_t extent = (outputs - 1) * stride + (taps - 1) * dilation + 1
     s.dilation = dilation
@@ -79,7 +79,7 @@ cdef inline Py_ssize_t position(const Span* s, Py_ssize_t tap) noexcept nogil:
 
 
 cdef inline Patch patch_of(const Layer* s, Py_ssize_t size, const Cut* cut, Py_ssize_t rows, Py_ssize_t columns,
-                    bint phases, bint shared) noexcept nogil:
+                           bint phases, bint shared) noexcept nogil:
     """The layout for a block of rows x columns outputs of one item and the largest cut of the sum."""
     cdef Patch p
     cdef int axis = s.rank - 1
@@ -225,7 +225,8 @@ cdef inline void gather_run(const Patch* p, const Stretch* t, const char* row, c
         p.copy(to + t.left * size, size, row + t.first * stride, p.columns.step * stride, n)
 
 
-cdef inline void gather_pixels(const Patch* p, const Stretch* t, const char* row, Py_ssize_t channels, char* to) noexcept nogil:
+cdef inline void gather_pixels(const Patch* p, const Stretch* t, const char* row, Py_ssize_t channels,
+                               char* to) noexcept nogil:
     """A run of a row with all its channels, which are nearer to each other in x than pixels are."""
     cdef int axis = p.s.rank - 1
     cdef Py_ssize_t size = p.size, stride = p.s.x_stride[axis], e = 0, i, m
@@ -288,8 +289,7 @@ cdef inline void part_rows(const Patch* p, Py_ssize_t start, const char* row, Py
     cdef Py_ssize_t n = p.s.x_size[p.s.rank - 1], length = p.columns.length, i
     cdef Py_ssize_t low = min(max(0, -start), 2 * length), high = max(low, min(2 * length, n - start))
     if not p.padded:
-        for i in range(lines):
-            memset(to + i * p.row_pitch, 0, 2 * length * p.size)
+        memset(to, 0, lines * p.row_pitch)
     if p.size == 4:
         part_lines(row + start * 4, x_step, low, high, length, <uint32_t*> to, p.row_pitch, lines)
     else:
@@ -365,7 +365,7 @@ cdef inline void gather_columns(const Patch* p, const Cut* cut, const Stretch* t
 
 
 cdef inline void gather(const Patch* p, const Cut* cut, Py_ssize_t group, Py_ssize_t item, Py_ssize_t row,
-                 Py_ssize_t column, char* to) noexcept nogil:
+                        Py_ssize_t column, char* to) noexcept nogil:
     """Fills an item's patch for the outputs from (row, column) on."""
     cdef const Layer* s = p.s
     cdef int axis = s.rank - 1

@@ -11,7 +11,7 @@ cdef extern from * nogil:
       #define FC_BYTES 64    /* 32 registers: 4 x 4 sums, 4 columns of the image, 1 weight */
       #define FC_COLUMNS 4
       #define FC_LINE_COLUMNS 12
-      #define FC_FILTER_ROWS 7     /* 7 x 4 sums, 4 columns of weights; pixels are spread by the multiplication itself */
+      #define FC_FILTER_ROWS 7     /* 7 x 4 sums, 4 columns of weights; the multiplication spreads pixels */
       #define FC_FILTER_COLUMNS 4
       #define FC_PIXEL_ROWS 8      /* 8 x 3 sums, 3 columns of pixels */
       #define FC_PIXEL_COLUMNS 3
@@ -204,10 +204,10 @@ cdef inline void turn(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step)
     """Transposes n <= 8 vectors, `step` apart, to rows of 8 elements: three perfect shuffles."""
     cdef Word a[8]
     cdef Word b[8]
-    cdef int i, stage
+    cdef int i
     for i in range(8):
         a[i] = rows[(i if i < n else 0) * step]
-    for stage in range(3):
+    for _ in range(3):
         for i in range(4):
             if Word is vint32:
                 b[2 * i] = zip_low_32(a[i], a[i + 4])

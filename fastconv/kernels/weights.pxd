@@ -62,14 +62,14 @@ cdef inline Py_ssize_t outer_offset(const Layer* s, Py_ssize_t outer) noexcept n
 
 
 cdef inline const char* tap_origin(const Layer* s, const Cut* cut, Py_ssize_t outer, Py_ssize_t row,
-                            Py_ssize_t column) noexcept nogil:
+                                   Py_ssize_t column) noexcept nogil:
     cdef int axis = s.rank - 1
     return (s.weight + (cut.column + column) * s.weight_stride[axis] + (cut.row + row) * s.weight_stride[axis - 1]
             + outer_offset(s, cut.outer + outer))
 
 
 cdef inline void pack_filters(const Layer* s, line_copy copy, Py_ssize_t size, const char* at, Py_ssize_t channel,
-                       Py_ssize_t first, Py_ssize_t width, char* to) noexcept nogil:
+                              Py_ssize_t first, Py_ssize_t width, char* to) noexcept nogil:
     """What `width` filters hold at one tap for one channel; zeros beyond the last filter."""
     cdef Py_ssize_t plane, part = channel % s.planes, f = first, n
     at += channel // s.planes * s.weight_channel
@@ -96,7 +96,8 @@ cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, P
                               Py_ssize_t* order) noexcept nogil:
     """Whether the cut's weights lie without gaps. Sets the first one's place, and their terms in memory's order."""
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t n = cut.channels * cut.outers * cut.rows * cut.columns, t = 0, outer, row, column, c, bytes, at, first
+    cdef Py_ssize_t n = cut.channels * cut.outers * cut.rows * cut.columns, t = 0, outer, row, column
+    cdef Py_ssize_t bytes, at, first
     first = (cut.channel * s.weight_channel + cut.column * s.weight_stride[axis] + cut.row * s.weight_stride[axis - 1]
              + outer_offset(s, cut.outer))
     at = (first + (cut.channels - 1) * s.weight_channel + (cut.columns - 1) * s.weight_stride[axis]
@@ -110,7 +111,7 @@ cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, P
         for row in range(cut.rows):
             for column in range(cut.columns):
                 bytes = at + row * s.weight_stride[axis - 1] + column * s.weight_stride[axis]
-                for c in range(cut.channels):
+                for _ in range(cut.channels):
                     if bytes < 0 or bytes >= n * size or bytes & (size - 1):
                         return False
                     order[bytes >> (2 if size == 4 else 3)] = t
@@ -121,7 +122,7 @@ cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, P
 
 cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t n, const Py_ssize_t* order,
                            Py_ssize_t pitch, const char* end, char* to, Word* like) noexcept nogil:
-    """Transposes n neighbouring weights of some filters, `step` apart: that of memory's place e goes to order[e] * pitch.
+    """Transposes n neighbouring weights of some filters, `step` apart: place e of memory goes to order[e] * pitch.
 
     Nothing is read from `end` on.
     """
@@ -192,7 +193,7 @@ cdef inline bint pack_dense(const Layer* s, Py_ssize_t size, Py_ssize_t group, c
 
 
 cdef inline bint pack_panel(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
-                     Py_ssize_t width, char* to) noexcept nogil:
+                            Py_ssize_t width, char* to) noexcept nogil:
     """Packs `width` filters' part of the sum. Whether all weights are finite."""
     cdef line_copy copy = line_copier(s.weight_element, s.element)
     cdef Py_ssize_t outer, row, column, c
