@@ -125,7 +125,7 @@ cdef class Window:
         for n, extent, stride in zip(self.padded(), self.extents(), self.stride):
             if n < extent:
                 raise ValueError(f"`{self.name}`, with its padding, must be at least as large as the window, "
-                                 f"{self.extents()}, along each axis, got {self.padded()} of {self.sizes} without padding")
+                                 f"{self.extents()}, along each axis, got {self.padded()}, {self.sizes} of it without")
             sizes.append((n - extent) // stride + 1)
         return tuple(sizes)
 
@@ -502,8 +502,8 @@ def conv_input(input_size, weight, grad_output, stride, padding, dilation, group
     cdef Window window = Window(kernel, stride, padding, dilation, padding_mode, spatial, "input_size")
     expected = shape_of(leading, w.shape[0], window.outputs(), last)
     if (<object> g).shape != expected or shape != shape_of(leading, w.shape[1] * n, spatial, last):
-        raise ValueError(f"`grad_output` must have the shape of the layer's result: {expected} for `input_size` {shape} "
-                         f"and a weight of shape {(<object> w).shape} in {n} groups, got {(<object> g).shape}")
+        raise ValueError(f"`grad_output` must have the shape of the layer's result: {expected} for `input_size` "
+                         f"{shape} and a weight of shape {(<object> w).shape} in {n} groups, got {(<object> g).shape}")
     return conv_adjoint(g, w, None, window, n, last, (IDENTITY, 0.0), out, result_dtype((g, w), dtype), True)
 
 

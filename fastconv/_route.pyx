@@ -145,7 +145,8 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
         if problem.algorithm == "depthwise":
             if not _depthwise.fits(problem):
                 raise ValueError("`algorithm`: 'depthwise' is for groups of one channel and kernels that are not "
-                                 f"enormous, got a weight of shape {problem.weight.shape} (groups, filters, channels, *kernel)")
+                                 f"enormous, got a weight of shape {problem.weight.shape}: (groups, filters, channels, "
+                                 "*kernel)")
             _depthwise.convolve(problem, count)
             continue
         if packed is not None:

@@ -265,11 +265,11 @@ cdef inline void part_words(const Word* source, Word* even, Word* odd, Py_ssize_
 cdef inline void part_lines(const char* row, Py_ssize_t x_step, Py_ssize_t low, Py_ssize_t high, Py_ssize_t length,
                             Word* to, Py_ssize_t step, Py_ssize_t lines) noexcept nogil:
     """Elements low..high-1 of runs of two phases. `row` is where the first line's element 0 would be."""
-    cdef Py_ssize_t i, first = low + low % 2, pairs = (high - first) // 2
+    cdef Py_ssize_t first = low + low % 2, pairs = (high - first) // 2
     cdef const Word* source
-    for i in range(lines):
+    for _ in range(lines):
         source = <const Word*> row
-        if first > low:
+        if low < first <= high:
             to[length + low // 2] = source[low]
         part_words(source + first, to + first // 2, to + length + first // 2, pairs)
         if first + 2 * pairs < high:
@@ -286,7 +286,7 @@ cdef inline bint parts_rows(const Patch* p) noexcept nogil:
 cdef inline void part_rows(const Patch* p, Py_ssize_t start, const char* row, Py_ssize_t x_step, Py_ssize_t lines,
                            char* to) noexcept nogil:
     """Rows of x, from input element `start` on."""
-    cdef Py_ssize_t n = p.s.x_size[p.s.rank - 1], length = p.columns.length, i
+    cdef Py_ssize_t n = p.s.x_size[p.s.rank - 1], length = p.columns.length
     cdef Py_ssize_t low = min(max(0, -start), 2 * length), high = max(low, min(2 * length, n - start))
     if not p.padded:
         memset(to, 0, lines * p.row_pitch)
