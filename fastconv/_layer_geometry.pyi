@@ -32,6 +32,7 @@ class Window:
         dilation: int | Sequence[int],
         padding_mode: str,
         sizes: tuple[int, ...],
+        name: str = ...,
     ) -> None: ...
     def extents(self) -> tuple[int, ...]: ...
     def padded(self) -> tuple[int, ...]: ...
@@ -69,7 +70,7 @@ def conv_transpose(
     out: NDArray[Any] | None,
     dtype: DTypeLike | None,
     rank: int,
-) -> tuple[list[Convolution], NDArray[Any], Window | None]: ...
+) -> tuple[list[Convolution], NDArray[Any], Window | None, np.dtype[Any]]: ...
 def conv_input(
     input_size: Sequence[int],
     weight: ArrayLike,
@@ -82,7 +83,7 @@ def conv_input(
     layout: str,
     out: NDArray[Any] | None,
     dtype: DTypeLike | None,
-) -> tuple[list[Convolution], NDArray[Any], Window | None]: ...
+) -> tuple[list[Convolution], NDArray[Any], Window | None, np.dtype[Any]]: ...
 def conv_weight(
     x: ArrayLike,
     weight_size: Sequence[int],
@@ -174,3 +175,4 @@ def conv_bias(
     out: NDArray[Any] | None,
     dtype: DTypeLike | None,
 ) -> NDArray[Any]: ...
+def rounded(sums: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]: ...

@@ -27,26 +27,30 @@ cdef dict PADDING_MODES = {"zeros": FILL, "reflect": REFLECT, "replicate": EDGE,
 cdef dict LAYOUTS = {"channels_first": False, "channels_last": True}
 cdef dict ACTIVATIONS = {None: IDENTITY, "relu": RELU, "relu6": RELU6, "leaky_relu": LEAKY_RELU, "sigmoid": SIGMOID,
                          "tanh": TANH, "silu": SILU}
+cdef object MOST = 2**31    # so that products of sizes, strides and dilations stay numbers of the machine
 cdef tuple PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 
 
 # ---------------------------------------------------------------- numbers
+
+cdef bint is_sequence(object value):
+    """Whether it speaks of the axes one by one; a 0-d array is a number."""
+    return not isinstance(value, (int, str, bytes)) and hasattr(value, "__len__") and np.ndim(value) > 0
+
 
 cdef object whole_number(object value, str name, Py_ssize_t least):
     try:
         number = index(value)
     except TypeError:
         raise TypeError(f"`{name}` must be made of whole numbers, got {value!r}") from None
-    if number < least:
-        raise ValueError(f"`{name}` must be at least {least}, got {number}")
+    if not least <= number < MOST:
+        raise ValueError(f"`{name}` must be at least {least} and less than 2**31, got {number}")
     return number
 
 
 cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least):
     """A whole number for each axis, from one for all or a sequence of them."""
-    if isinstance(value, int):
-        return (whole_number(value, name, least),) * rank
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
+    if not is_sequence(value):
         return (whole_number(value, name, least),) * rank
     if len(value) != rank:
         raise ValueError(f"`{name}` must be one number, or one for each of the {rank} spatial axes, got {value!r}")
@@ -55,7 +59,7 @@ cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least):
 
 cdef tuple pads(object value):
     """Before and after, from one number for both or a pair."""
-    if hasattr(value, "__len__") and not isinstance(value, str):
+    if is_sequence(value):
         if len(value) != 2:
             raise ValueError(f"`padding` must hold a number or a pair (before, after) for each axis, got {value!r}")
         return whole_number(value[0], "padding", 0), whole_number(value[1], "padding", 0)
@@ -98,9 +102,7 @@ cdef class Window:
                     f"`padding` must be numbers or one of {', '.join(map(repr, PADDINGS))}, got {padding!r}")
             both = [named_pads(padding, n, d * (k - 1) + 1, s)
                     for n, k, d, s in zip(sizes, kernel, self.dilation, self.stride)]
-        elif isinstance(padding, int):
-            both = [pads(padding)] * rank
-        elif hasattr(padding, "__len__"):
+        elif is_sequence(padding):
             if len(padding) != rank:
                 raise ValueError("`padding` must be one number, or a number or a pair (before, after) for each of the "
                                  f"{rank} spatial axes, got {padding!r}")
@@ -175,7 +177,10 @@ cdef tuple activated(object activation, cnp.dtype dtype):
             slope = activation[1]
         except TypeError:
             raise TypeError(f"`activation`: the slope must be a number, got {activation[1]!r}") from None
-    code = named(ACTIVATIONS, name, "activation")
+    try:
+        code = named(ACTIVATIONS, name, "activation")
+    except ValueError as error:
+        raise ValueError(str(error).replace(", got", ", or ('leaky_relu', slope), got", 1)) from None
     if code != IDENTITY and (dtype.kind in "bc" or dtype.kind != "f" and code not in (RELU, RELU6)):
         raise TypeError(f"`activation`: {name!r} is not defined for the result's dtype {dtype}")
     return code, slope
@@ -449,7 +454,7 @@ cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window w
     if folds:
         if out is not None:
             check_out(out, target, dtype)
-        y = np.empty(shape_of(leading, channels, window.padded(), last), dtype)
+        y = np.empty(shape_of(leading, channels, window.padded(), last), np.float32 if dtype.char == "e" else dtype)
         bias, activation, before = None, (IDENTITY, 0.0), (0,) * rank
     else:
         y, before = new_or_given(out, target, dtype, (x, w)), window.before
@@ -459,7 +464,7 @@ cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window w
     w = w.reshape((groups, w.shape[0] // groups) + (<object> w).shape[1:]).swapaxes(1, 2)
     records = transposed(grouped(readable(x, dtype), rank, last, groups), w, bias, grouped(y, rank, last, groups),
                          window.stride, window.dilation, before, activation)
-    return records, y, window if folds else None
+    return records, y, window if folds else None, dtype
 
 
 def conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode,
@@ -483,7 +488,7 @@ def conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dil
 # ---------------------------------------------------------------- gradients
 
 cdef tuple whole_shape(object size, str name):
-    if not hasattr(size, "__len__"):
+    if not is_sequence(size):
         raise TypeError(f"`{name}` must be a whole shape, got {size!r}")
     return tuple([whole_number(n, name, 0) for n in size])
 
@@ -635,7 +640,7 @@ cdef cnp.ndarray samples_inside(cnp.ndarray a, int rank, tuple order):
 
 cdef int rank_of(object kernel_size, int axes) except -1:
     """The spatial axes that `kernel_size` speaks of; a single number speaks of all after the first two."""
-    cdef int rank = len(kernel_size) if hasattr(kernel_size, "__len__") else axes - 2
+    cdef int rank = len(kernel_size) if is_sequence(kernel_size) else axes - 2
     if rank < 1:
         raise ValueError("`kernel_size` must name at least one spatial axis; a single number takes all axes after the "
                          f"first two, got {kernel_size!r} for an array with {axes} axes")
@@ -671,7 +676,7 @@ def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mo
     """The view of the columns, the padded result full of zeros, and what becomes of it: dtype, layout, window."""
     cdef cnp.ndarray a = as_array(cols, "cols")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    sizes = [s for s in (output_size, kernel_size) if hasattr(s, "__len__")]
+    sizes = [s for s in (output_size, kernel_size) if is_sequence(s)]
     if not sizes:
         raise ValueError("`output_size` must hold one number for each spatial axis (a tuple), or `kernel_size` must, "
                          f"got {output_size!r} and {kernel_size!r}")
@@ -703,7 +708,7 @@ def in_layout(cnp.ndarray a, int rank, layout):
 # ---------------------------------------------------------------- transposed layers with a border other than zeros
 
 def folded(cnp.ndarray padded, Window window, padding_mode, layout):
-    """The padded result of a transposed layer with its border folded back."""
+    """The padded result of a transposed layer with its border folded back, in the type of the sums."""
     cdef bint last = LAYOUTS[layout]
     y = np.ascontiguousarray(fold(channels_first(padded, window.rank, last), window, padding_mode))
     return in_layout(y, window.rank, layout)
@@ -750,3 +755,9 @@ def conv_bias(grad_output, rank, layout, out, dtype):
         total = g.any(axes) if dtype.kind == "b" else g.sum(
             axes, dtype=np.float32 if dtype.char == "e" else dtype).astype(dtype, copy=False)
     return finished(total, out)
+
+
+def rounded(cnp.ndarray sums, dtype):
+    """Sums of float16 were kept in float32."""
+    with np.errstate(over="ignore"):
+        return sums.astype(dtype, copy=False)

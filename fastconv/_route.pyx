@@ -99,7 +99,6 @@ cdef double _TURNING = 36
 # And what the end of a tile along pixels costs: 1x1 256->64 at 56 x 56 reaches 0.96 of what full vectors would.
 cdef double _ALONG_PIXELS = 0.96
 
-
 # Filters of a group of one channel from which tiles along pixels win, which load pixels once for several filters.
 cdef Py_ssize_t _FEW_FILTERS = 4
 
@@ -110,7 +109,7 @@ cdef double _filled(Py_ssize_t n, Py_ssize_t lanes):
 
 
 cdef str _chosen(Convolution problem):
-    """By one sample's geometry, the dtype and the build. All algorithms sum in the same order: the same bits."""
+    """By one sample's geometry, the dtype and the build."""
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
     cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis]
@@ -131,29 +130,39 @@ cdef double _layer_seconds(Convolution problem):
     return problem.work / <double> _PRODUCTS[dtype.char.lower() if dtype.kind in "iu" else dtype.char]
 
 
+cdef int _choose(Convolution problem, algorithm) except -1:
+    problem.algorithm = _chosen(problem) if algorithm == "auto" else algorithm
+    if problem.algorithm == "depthwise" and not _depthwise.fits(problem):
+        raise ValueError("`algorithm`: 'depthwise' is for groups of one channel, and for kernels, strides and dilations "
+                         "that are not enormous, got a weight of shape "
+                         f"{problem.weight.shape}: (groups, filters, channels, *kernel)")
+    return 0
+
+
+cdef int _pack(Convolution problem, Py_ssize_t workers, dict packed) except -1:
+    """Packs the weights, or finds them packed, if that is worth while before the layer runs."""
+    if packed is not None:
+        key = problem.algorithm, problem.dtype
+        if key not in packed:
+            packed[key] = _gemm.packed(problem, workers)
+        problem.keep(packed[key])
+    elif problem.weight_bytes <= (_LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS else _SMALL_WEIGHTS):
+        problem.keep(_gemm.packed(problem, workers))
+    return 0
+
+
 def run_layers(list problems, algorithm, workers, dict packed=None):
     """Compute the records' outputs. `packed` keeps weights from call to call."""
     cdef Convolution problem
     check_algorithm(algorithm)
     for problem in problems:
-        problem.algorithm = _chosen(problem) if algorithm == "auto" else algorithm
-        useful = 1 + int(_layer_seconds(problem) / _SECONDS_A_THREAD)
-        count = threads(workers, useful)
+        _choose(problem, algorithm)
+    for problem in problems:
+        count = threads(workers, 1 + int(_layer_seconds(problem) / _SECONDS_A_THREAD))
         if not problem.work:
-            if problem.out.size: raise AssertionError
             continue
         if problem.algorithm == "depthwise":
-            if not _depthwise.fits(problem):
-                raise ValueError("`algorithm`: 'depthwise' is for groups of one channel and kernels that are not "
-                                 f"enormous, got a weight of shape {problem.weight.shape}: (groups, filters, channels, "
-                                 "*kernel)")
             _depthwise.convolve(problem, count)
-            continue
-        if packed is not None:
-            key = problem.algorithm, problem.dtype
-            if key not in packed:
-                packed[key] = _gemm.packed(problem, count)
-            problem.keep(packed[key])
-        elif problem.weight_bytes <= (_LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS else _SMALL_WEIGHTS):
-            problem.keep(_gemm.packed(problem, count))
-        _gemm.convolve(problem, count)
+        else:
+            _pack(problem, count, packed)
+            _gemm.convolve(problem, count)

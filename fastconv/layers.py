@@ -290,7 +290,7 @@ def conv3d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, p
 
 def _conv_transpose(rank, x, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode,
                     layout, activation, algorithm, out, dtype, workers):
-    records, y, window = gate.conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation,
+    records, y, window, dtype = gate.conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation,
                                              output_size, padding_mode, layout, activation, out, dtype, rank)
     _route.run_layers(records, algorithm, workers)
     if window is not None:    # a border that is not zeros: what fell onto it goes where it was copied from
@@ -298,6 +298,7 @@ def _conv_transpose(rank, x, weight, bias, stride, padding, output_padding, grou
         if bias is not None or activation is not None:
             records, y = gate.pointwise(y, bias, activation, layout, window.rank)
             _route.run_layers(records, "auto", workers)
+        y = gate.rounded(y, dtype)
     return gate.finished(y, out)
 
 

@@ -59,11 +59,11 @@ cdef inline Span span(Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py
     cdef Py_ssize_t extent = (outputs - 1) * stride + (taps - 1) * dilation + 1
     s.dilation = dilation
     s.shared = shared or extent < taps * outputs or stride == 1 and dilation == 1
-    s.phases = stride if phases and s.shared else 1
+    s.phases = stride if phases and s.shared and outputs > 1 else 1
     if s.shared:
         s.runs, s.length = s.phases, (extent + s.phases - 1) // s.phases
         s.offset, s.step = 1, s.phases
-        s.out_step = 1 if phases else stride
+        s.out_step = 1 if s.phases > 1 else stride
     else:
         s.runs, s.length = taps, outputs
         s.offset, s.step = dilation, stride
