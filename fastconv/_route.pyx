@@ -133,8 +133,8 @@ cdef double _layer_seconds(Convolution problem):
 cdef int _choose(Convolution problem, algorithm) except -1:
     problem.algorithm = _chosen(problem) if algorithm == "auto" else algorithm
     if problem.algorithm == "depthwise" and not _depthwise.fits(problem):
-        raise ValueError("`algorithm`: 'depthwise' is for groups of one channel, and for kernels, strides and dilations "
-                         "that are not enormous, got a weight of shape "
+        raise ValueError("`algorithm`: 'depthwise' is for groups of one channel, and for kernels, strides and "
+                         "dilations that are not enormous, got a weight of shape "
                          f"{problem.weight.shape}: (groups, filters, channels, *kernel)")
     return 0
 
