@@ -35,7 +35,7 @@ cdef tuple PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 
 cdef bint is_sequence(object value):
     """Whether it speaks of the axes one by one; a 0-d array is a number."""
-    return not isinstance(value, (int, str, bytes)) and hasattr(value, "__len__") and np.ndim(value) > 0
+    return not isinstance(value, (int, str, bytes)) and hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
 
 
 cdef object whole_number(object value, str name, Py_ssize_t least):

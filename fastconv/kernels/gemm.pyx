@@ -44,7 +44,7 @@ cdef enum:
     SUMS = 1024 * 1024         # bytes of sums that wait between parts, at most
     FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
     FEW_PIXELS = 128           # not to be cut further while there are filters to cut
-    BLOCKS_A_WORKER = 8        # for an even split
+    BLOCKS_A_WORKER = 4        # for an even split
     SLACK = 4096               # bytes
 
 # Where a tap's part of the sum starts: in the patch, and in a panel of weights.
@@ -614,7 +614,7 @@ cdef bint halve_pixels(Plan* p) noexcept nogil:
 cdef void cut_pixels(Plan* p) noexcept nogil:
     """Blocks of pixels: as near to a square as long rows allow, several items if they are small."""
     cdef int axis = p.s.rank - 1
-    cdef Py_ssize_t columns = share(p.s.out_size[axis], 128)
+    cdef Py_ssize_t columns = share(p.s.out_size[axis], max(128, PIXELS // max(1, p.s.out_size[axis - 1])))
     cdef Py_ssize_t rows = share(p.s.out_size[axis - 1], max(1, PIXELS // columns)), items = 1
     if rows == p.s.out_size[axis - 1] and columns == p.s.out_size[axis]:
         items = share(p.all_items, max(1, PIXELS // (rows * columns)))
@@ -637,14 +637,18 @@ cdef inline Py_ssize_t blocks(const Plan* p) noexcept nogil:
 
 
 cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
-    """Cuts further until there are enough blocks for an even split: filters if pixels are few, else pixels."""
-    cdef Py_ssize_t pixels
-    while workers > 1 and blocks(p) < BLOCKS_A_WORKER * workers:
+    """Cuts further until there are enough blocks for an even split: filters if pixels are few, else pixels.
+
+    Blocks of the same filters each pack their weights, if those are not packed ahead: then a block a worker will do.
+    """
+    cdef Py_ssize_t pixels, wanted = BLOCKS_A_WORKER * workers
+    while workers > 1 and blocks(p) < wanted:
         pixels = p.items * p.rows * p.columns
-        if p.filters_at_once > p.panel and (pixels <= FEW_PIXELS or p.filters_at_once >= 4 * p.panel):
+        if p.filters_at_once > p.panel and (
+                pixels <= FEW_PIXELS or p.s.packed == NULL or p.filters_at_once >= 4 * p.panel):
             p.filters_at_once = share(p.filters_at_once // p.panel, p.filters_at_once // p.panel // 2) * p.panel
             p.filter_blocks = (p.filters + p.filters_at_once - 1) // p.filters_at_once
-        elif pixels <= FEW_PIXELS or not halve_pixels(p):
+        elif pixels <= FEW_PIXELS or p.s.packed == NULL and blocks(p) >= workers or not halve_pixels(p):
             return
 
 

@@ -16,6 +16,7 @@ from fastconv.kernels.simd cimport CAN_TURN, Word, prefetch, turn, vint32, vint6
 
 cdef enum:
     MOST_TERMS = 1024          # of a part of a sum that is transposed at once
+    FEWEST_TERMS = 4           # with fewer, filters are better copied tap by tap
     AHEAD = 6                  # vectors: memory is asked for weights that early
 
 
@@ -92,32 +93,45 @@ cdef inline void pack_filters(const Layer* s, line_copy copy, Py_ssize_t size, c
 
 # ---------------------------------------------------------------- dense weights: transposed by vectors
 
-cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, Py_ssize_t* low,
-                              Py_ssize_t* order) noexcept nogil:
-    """Whether the cut's weights lie without gaps. Sets the first one's place, and their terms in memory's order."""
+cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, Py_ssize_t first_channel,
+                              Py_ssize_t channels, Py_ssize_t* low, Py_ssize_t* order) noexcept nogil:
+    """Whether the weights of some of the cut's channels, of `size` bytes each, lie without gaps.
+
+    Sets the first one's place, and the cut's terms in memory's order.
+    """
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t n = cut.channels * cut.outers * cut.rows * cut.columns, t = 0, outer, row, column
-    cdef Py_ssize_t bytes, at, first
-    first = (cut.channel * s.weight_channel + cut.column * s.weight_stride[axis] + cut.row * s.weight_stride[axis - 1]
-             + outer_offset(s, cut.outer))
-    at = (first + (cut.channels - 1) * s.weight_channel + (cut.columns - 1) * s.weight_stride[axis]
+    cdef Py_ssize_t n = channels * cut.outers * cut.rows * cut.columns, tap = 0, outer, row, column, c
+    cdef Py_ssize_t all_channels = cut.channels // s.planes, bytes, at, first
+    first = ((cut.channel // s.planes + first_channel) * s.weight_channel + cut.column * s.weight_stride[axis]
+             + cut.row * s.weight_stride[axis - 1] + outer_offset(s, cut.outer))
+    at = (first + (channels - 1) * s.weight_channel + (cut.columns - 1) * s.weight_stride[axis]
           + (cut.rows - 1) * s.weight_stride[axis - 1]
           + outer_offset(s, cut.outer + cut.outers - 1) - outer_offset(s, cut.outer))
     low[0] = min(first, at)
-    if n > MOST_TERMS or max(first, at) - low[0] != (n - 1) * size:
+    if n < FEWEST_TERMS or n * s.planes > MOST_TERMS or max(first, at) - low[0] != (n - 1) * size:
         return False
     for outer in range(cut.outers):
         at = first + outer_offset(s, cut.outer + outer) - outer_offset(s, cut.outer) - low[0]
         for row in range(cut.rows):
             for column in range(cut.columns):
                 bytes = at + row * s.weight_stride[axis - 1] + column * s.weight_stride[axis]
-                for _ in range(cut.channels):
+                for c in range(channels):
                     if bytes < 0 or bytes >= n * size or bytes & (size - 1):
                         return False
-                    order[bytes >> (2 if size == 4 else 3)] = t
+                    order[bytes >> (2 if size == 4 else (3 if size == 8 else 4))] = (
+                        tap * all_channels + first_channel + c)
                     bytes += s.weight_channel
-                    t += 1
+                tap += 1
     return True
+
+
+cdef inline void part_planes(Py_ssize_t* order, Py_ssize_t n, Py_ssize_t plane) noexcept nogil:
+    """From the order of complex terms to that of their parts, for real or imaginary parts of the result."""
+    cdef Py_ssize_t e, t
+    for e in range(n - 1, -1, -1):
+        t = 2 * order[e]
+        order[2 * e] = t + plane
+        order[2 * e + 1] = t + 1 - plane
 
 
 cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t n, const Py_ssize_t* order,
@@ -158,37 +172,55 @@ cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, 
         f += 16
 
 
-cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
-                           Py_ssize_t filters, Py_ssize_t pitch, char* to) noexcept nogil:
-    """A cut's weights, if they lie without gaps and want no conversion."""
+cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut,
+                           Py_ssize_t first_channel, Py_ssize_t channels, Py_ssize_t filter, Py_ssize_t filters,
+                           Py_ssize_t pitch, char* to) noexcept nogil:
+    """Some channels' weights of some filters of one plane, if they lie without gaps."""
     cdef Py_ssize_t[<int> MOST_TERMS] order
-    cdef Py_ssize_t low, n = cut.channels * cut.outers * cut.rows * cut.columns
-    cdef const char* at = s.weight + group * s.weight_group + first * s.weight_filter
-    if not fills_a_line(s, size, cut, &low, order):
+    cdef Py_ssize_t low, n = channels * cut.outers * cut.rows * cut.columns, plane = filter // s.filters
+    cdef const char* at = s.weight + group * s.weight_group + filter % s.filters * s.weight_filter
+    if not fills_a_line(s, size * s.planes, cut, first_channel, channels, &low, order):
         return False
+    if s.planes == 2:
+        part_planes(order, n, plane)
     if size == 4:
-        turn_line(at + low, s.weight_filter, filters, n, order, pitch, s.weight_end, to, <vint32*> NULL)
+        turn_line(at + low, s.weight_filter, filters, n * s.planes, order, pitch, s.weight_end, to, <vint32*> NULL)
     else:
-        turn_line(at + low, s.weight_filter, filters, n, order, pitch, s.weight_end, to, <vint64*> NULL)
+        turn_line(at + low, s.weight_filter, filters, n * s.planes, order, pitch, s.weight_end, to, <vint64*> NULL)
+    return True
+
+
+cdef inline bint pack_plane(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t filter,
+                            Py_ssize_t filters, Py_ssize_t pitch, char* to) noexcept nogil:
+    """Filters of one plane: all channels of the cut, or one after the other. False if there are gaps in either."""
+    cdef Py_ssize_t channels = cut.channels // s.planes, terms = cut.channels * cut.outers * cut.rows * cut.columns, c, t
+    if not pack_line(s, size, group, cut, 0, channels, filter, filters, pitch, to):
+        for c in range(channels):
+            if not pack_line(s, size, group, cut, c, 1, filter, filters, pitch, to):
+                return False
+    if s.planes == 2 and filter < s.filters:    # imaginary times imaginary
+        for t in range(1, terms, 2):
+            if size == 4:
+                negate(<float*> (to + t * pitch), filters)
+            else:
+                negate(<double*> (to + t * pitch), filters)
     return True
 
 
 cdef inline bint pack_dense(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
                             Py_ssize_t width, char* to) noexcept nogil:
-    """The panel of weights that lie without gaps: all of the cut, or the taps of one channel. Else False."""
-    cdef Cut one = cut[0]
-    cdef Py_ssize_t filters = min(width, s.filters - first), pitch = width * size, c
-    if not CAN_TURN or s.planes == 2 or not same_bits(s.weight_element, s.element) or size != 4 and size != 8:
+    """The panel of weights that lie without gaps and want no conversion. Else False."""
+    cdef Py_ssize_t filter = first, stop = min(first + width, s.planes * s.filters), pitch = width * size, n
+    if (not CAN_TURN or not same_bits(s.weight_element, s.element) or size != 4 and size != 8
+            or cut.channel % s.planes or cut.channels % s.planes):
         return False
-    if filters < width:
+    if stop < first + width:
         memset(to, 0, cut.channels * cut.outers * cut.rows * cut.columns * pitch)
-    if pack_line(s, size, group, cut, first, filters, pitch, to):
-        return True
-    one.channels = 1
-    for c in range(cut.channels):
-        one.channel = cut.channel + c
-        if not pack_line(s, size, group, &one, first, filters, cut.channels * pitch, to + c * pitch):
+    while filter < stop:
+        n = min(stop, (filter // s.filters + 1) * s.filters) - filter
+        if not pack_plane(s, size, group, cut, filter, n, pitch, to + (filter - first) * size):
             return False
+        filter += n
     return True
 
 
