@@ -193,7 +193,8 @@ cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t group, co
 cdef inline bint pack_plane(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t filter,
                             Py_ssize_t filters, Py_ssize_t pitch, char* to) noexcept nogil:
     """Filters of one plane: all channels of the cut, or one after the other. False if there are gaps in either."""
-    cdef Py_ssize_t channels = cut.channels // s.planes, terms = cut.channels * cut.outers * cut.rows * cut.columns, c, t
+    cdef Py_ssize_t channels = cut.channels // s.planes, c, t
+    cdef Py_ssize_t terms = cut.channels * cut.outers * cut.rows * cut.columns
     if not pack_line(s, size, group, cut, 0, channels, filter, filters, pitch, to):
         for c in range(channels):
             if not pack_line(s, size, group, cut, c, 1, filter, filters, pitch, to):
