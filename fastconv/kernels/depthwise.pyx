@@ -25,7 +25,7 @@ from fastconv.kernels.simd cimport (
     COLUMNS, V, ZEROS, add_spread, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.slide cimport SLIDE_ROWS as ROWS, pass_rows
-from fastconv.kernels.weights cimport pack_panel
+from fastconv.kernels.weights cimport all_finite, pack_panel
 
 cdef enum:
     MAX_VECTORS = 16           # a tile's sums
@@ -56,14 +56,19 @@ cdef struct Plan:
     Patch patch
     Py_ssize_t at[MAX_TAPS]    # where a kernel's column finds its factors, from the output's place in a row
     bint store_in_place
+    bint skips_padding         # weights are finite: products with the border's zeros may be left out
     line_copy scatter
 
 
 # ---------------------------------------------------------------- tiles: vectors only
 
 cdef inline void tile(char* out, Py_ssize_t out_stride, const char* patch, const char* weights, const char* bias,
-                      const Plan* p, Py_ssize_t rows, Py_ssize_t end, V* like, const int columns) noexcept nogil:
-    """`rows` <= ROWS output rows of `columns` vectors, the last of them `end` bytes from the first."""
+                      const Plan* p, Py_ssize_t rows, Py_ssize_t low, Py_ssize_t high, Py_ssize_t end, V* like,
+                      const int columns) noexcept nogil:
+    """`rows` <= ROWS output rows of `columns` vectors, the last of them `end` bytes from the first.
+
+    Of the patch's rows that they meet, low..high-1 are needed.
+    """
     cdef V total[MAX_VECTORS]
     cdef Py_ssize_t plane, outer, y, first, last, size = element_size(like)
     cdef Py_ssize_t line = p.s.dilation[p.s.rank - 2] * p.patch.row_pitch
@@ -81,6 +86,8 @@ cdef inline void tile(char* out, Py_ssize_t out_stride, const char* patch, const
                     last += 1
                 if y == first * p.step + p.kh:
                     first += 1
+                if y < low or y >= high:
+                    continue
                 pass_rows(total, x + y * line, p.at, weights + y * p.kw * size, 0, p.kw, p.step * p.kw, end, first,
                           last, columns)
             weights += p.kh * p.kw * size
@@ -105,7 +112,7 @@ cdef inline void store(const Plan* p, char* sums, char* out, Py_ssize_t out_stri
 
 
 cdef void tile_row(V* sums, const Plan* p, const char* patch, const char* weights, const char* bias, char* out,
-                   Py_ssize_t rows, Py_ssize_t pixels) noexcept nogil:
+                   Py_ssize_t rows, Py_ssize_t low, Py_ssize_t high, Py_ssize_t pixels) noexcept nogil:
     """A row of tiles, as many vectors in each as there are left. The last vector is moved back over its neighbour:
     the same bits."""
     cdef Py_ssize_t q = 0, step, columns, n, end, out_stride = p.spacing * p.s.out_stride[p.s.rank - 2]
@@ -118,13 +125,32 @@ cdef void tile_row(V* sums, const Plan* p, const char* patch, const char* weight
         in_place = p.store_in_place and n >= p.lanes
         step = out_stride if in_place else COLUMNS * sizeof(V)
         to = out + q * p.size if in_place else <char*> sums
-        if columns == 4: tile(to, step, patch + q * p.size, weights, bias, p, rows, end, sums, 4)
-        elif columns == 3: tile(to, step, patch + q * p.size, weights, bias, p, rows, end, sums, 3)
-        elif columns == 2: tile(to, step, patch + q * p.size, weights, bias, p, rows, end, sums, 2)
-        else: tile(to, step, patch + q * p.size, weights, bias, p, rows, end, sums, 1)
+        if columns == 4: tile(to, step, patch + q * p.size, weights, bias, p, rows, low, high, end, sums, 4)
+        elif columns == 3: tile(to, step, patch + q * p.size, weights, bias, p, rows, low, high, end, sums, 3)
+        elif columns == 2: tile(to, step, patch + q * p.size, weights, bias, p, rows, low, high, end, sums, 2)
+        else: tile(to, step, patch + q * p.size, weights, bias, p, rows, low, high, end, sums, 1)
         if not in_place:
             store(p, to, out + q * p.s.out_stride[p.s.rank - 1], out_stride, rows, step, n)
         q += n
+
+
+cdef struct Range:
+    Py_ssize_t low
+    Py_ssize_t high
+
+
+cdef inline Range rows_inside(const Plan* p, Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
+    """Of the rows of x that a tile meets, `start` and on in steps of the dilation, those that are not all padding."""
+    cdef int axis = p.s.rank - 2
+    cdef Py_ssize_t n = (rows - 1) * p.step + p.kh, d = p.s.dilation[axis]
+    cdef Range inside
+    inside.low, inside.high = 0, n
+    if p.skips_padding:
+        if start < 0:
+            inside.low = min(n, (-start + d - 1) // d)
+        if start + (n - 1) * d >= p.s.x_size[axis]:
+            inside.high = max(inside.low, (p.s.x_size[axis] - start + d - 1) // d)
+    return inside
 
 
 cdef void block(V* like, const Plan* p, Py_ssize_t index, const char* weights, char* scratch) noexcept nogil:
@@ -140,6 +166,7 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, const char* weights, c
     cdef char* patch = scratch + MAX_VECTORS * sizeof(V)
     cdef char* to
     cdef const char* bias = NULL
+    cdef Range inside
     gather(&p.patch, &p.cut, group, item, row, column, patch)
     weights += group * p.filters * p.terms * p.size
     for f in range(p.filters):
@@ -150,8 +177,10 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, const char* weights, c
             r = q
             while r < rows:
                 m = min(ROWS, (rows - r + p.spacing - 1) // p.spacing)
+                inside = rows_inside(p, (row + r) * s.stride[axis - 1] - s.offset[axis - 1], m)
                 tile_row(<V*> scratch, p, patch + r * s.stride[axis - 1] * p.patch.row_pitch,
-                         weights + f * p.terms * p.size, bias, to + (row + r) * s.out_stride[axis - 1], m, columns)
+                         weights + f * p.terms * p.size, bias, to + (row + r) * s.out_stride[axis - 1], m,
+                         inside.low, inside.high, columns)
                 r += m * p.spacing
 
 
@@ -250,6 +279,7 @@ cdef int run(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
         weights = scratch
         scratch += weight_bytes
     memset(scratch, 0, workers * per_worker)
+    p.skips_padding = s.boundary == FILL and all_finite(s.element, weights, s.groups * p.filters * p.terms)
     if workers == 1:
         for i in range(blocks):
             block(like, &p, i, weights, scratch)
