@@ -37,6 +37,10 @@ def modules():
 class BuildExt(build_ext):
     """Asks the compiler what it can do by compiling and linking a few lines, and drops what it cannot."""
 
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()    # the kernels are many, and each takes a while
+
     def builds(self, compile_args, link_args=(), source="int main(void) { return 0; }"):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "probe.c")
