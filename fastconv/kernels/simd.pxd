@@ -11,7 +11,7 @@ cdef extern from * nogil:
       #define FC_BYTES 64    /* 32 registers: 4 x 4 sums, 4 columns of the image, 1 weight */
       #define FC_COLUMNS 4
       #define FC_LINE_COLUMNS 12
-      #define FC_FILTER_ROWS 7     /* 7 x 4 sums, 4 columns of weights; the multiplication spreads pixels */
+      #define FC_FILTER_ROWS 6     /* 6 x 4 sums, 4 columns of weights, pixels spread */
       #define FC_FILTER_COLUMNS 4
       #define FC_PIXEL_ROWS 8      /* 8 x 3 sums, 3 columns of pixels */
       #define FC_PIXEL_COLUMNS 3
