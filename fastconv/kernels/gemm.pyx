@@ -14,30 +14,27 @@ The sum is cut where weights and patch would leave the caches; between the parts
 output is summed in the order of t, whatever the tile, the block or the worker.
 """
 from cython.parallel cimport parallel, prange, threadid
-from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from fastconv.kernels.activation cimport activate
 from fastconv.kernels.border cimport share, whole
-from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
-from fastconv.kernels.lines cimport (
-    BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, line_copier, line_copy, same_bits,
+from fastconv.kernels.epilogue cimport (
+    Epilogue, epilogue_of, fetch_filters, fetch_pixels, filter_offset, finish, store_filters, store_pixels,
 )
+from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
+from fastconv.kernels.lines cimport BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
 from fastconv.kernels.patch cimport (
     Cut, Patch, gather, item_target, outer_origin, outer_taps, patch_of, tap_offset,
 )
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
-    CAN_TURN, ZEROS, FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, add, add_spread, element_size,
-    multiply_add, prefetch, turn, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32,
+    vint64, vlongdouble,
 )
+from fastconv.kernels.tile cimport MAX_VECTORS, Tap, rows_of_tile, tile_along_filters, tile_along_pixels
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
-    MAX_ROWS = 8
-    MAX_COLUMNS = 4
-    MAX_VECTORS = 32           # a tile's sums
     TERMS = 900                # of a sum taken at once: a panel of weights is a quarter of a second-level cache
     PATCH = 512 * 1024         # bytes of x gathered at once: half of it
     PIXELS = 896               # outputs of a block, over all of which a panel of weights is used
@@ -46,14 +43,6 @@ cdef enum:
     FEW_PIXELS = 128           # not to be cut further while there are filters to cut
     BLOCKS_A_WORKER = 4        # for an even split
     SLACK = 4096               # bytes
-
-# Where a tap's part of the sum starts: in the patch, and in a panel of weights.
-cdef struct Tap:
-    Py_ssize_t x
-    Py_ssize_t weight
-    Py_ssize_t outer
-    Py_ssize_t row
-    Py_ssize_t column
 
 cdef struct Plan:
     const Layer* s
@@ -79,9 +68,7 @@ cdef struct Plan:
     bint in_parts              # the sum is cut
     Py_ssize_t sums_bytes
     Py_ssize_t packed_bytes    # scratch for weights that are not packed ahead
-    bint same_bytes            # results are stored as they are
-    bint store_in_place        # and whole vectors of them, along pixels
-    line_copy scatter
+    Epilogue epilogue
 
 cdef struct Scratch:
     char* patch
@@ -107,215 +94,18 @@ cdef struct Block:
     Py_ssize_t columns
 
 
-# ---------------------------------------------------------------- tiles: vectors only
+# ---------------------------------------------------------------- tiles, functions of their own for the sake of registers
 
-cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
-                         const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                         Py_ssize_t step, const int rows, const int columns, const bint along_pixels) noexcept nogil:
-    """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
-
-    Rows are pixels and columns vectors of filters, or the other way round.
-    """
-    cdef V total[MAX_VECTORS]
-    cdef V column[MAX_COLUMNS]
-    cdef const char* row[MAX_ROWS]
-    cdef const char* w
-    cdef const char* x
-    cdef Py_ssize_t i, t, offset, size = element_size(sums)
-    cdef int r, c
-    # volatile here, too: else these loops become calls of memcpy, and the sums pass through memory
-    for r in range(rows):
-        for c in range(columns):
-            total[r * columns + c] = (
-                (<volatile V*> (<char*> sums + r * step))[c] if resumed else (<volatile V*> ZEROS)[0])
-    if not along_pixels:
-        for r in range(rows):
-            row[r] = patch + at[r]
-    for i in range(n_taps):
-        w = weights + taps[i].weight
-        x = patch + at[0] + taps[i].x
-        for t in range(n_inner):
-            if along_pixels:
-                for c in range(columns):
-                    # volatile: load once and keep, or the compiler reloads the vector for each row of the tile
-                    column[c] = (<volatile V*> (x + inner[t]))[c]
-                for r in range(rows):
-                    for c in range(columns):
-                        total[r * columns + c] = multiply_add(total[r * columns + c], column[c], w + r * size)
-                w += rows * size
-            else:
-                offset = taps[i].x + inner[t]
-                for c in range(columns):
-                    column[c] = (<volatile V*> w)[c]
-                for r in range(rows):
-                    for c in range(columns):
-                        total[r * columns + c] = multiply_add(total[r * columns + c], column[c], row[r] + offset)
-                w += columns * sizeof(V)
-    for r in range(rows):
-        for c in range(columns):
-            (<volatile V*> (<char*> sums + r * step))[c] = total[r * columns + c]
+cdef void sum_filters(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
+                      const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
+                      Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    tile_along_filters(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, columns)
 
 
-cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
-                           const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                           Py_ssize_t step, Py_ssize_t rows, const int columns,
-                           const bint along_pixels) noexcept nogil:
-    """`tile_of` with its rows made a constant, so that the sums they index are registers."""
-    if rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step,
-                PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels)
-    elif rows == 4:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 4, columns, along_pixels)
-    elif rows == 2:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 2, columns, along_pixels)
-    else:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 1, columns, along_pixels)
-
-
-cdef void tile(V* sums, const Plan* p, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
-               const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
-               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """And with its columns and its direction."""
-    if p.along_pixels:
-        if columns == 3 and PIXEL_COLUMNS >= 3:
-            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 3, True)
-        elif columns == 2:
-            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 2, True)
-        else:
-            tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 1, True)
-    elif columns == 4 and FILTER_COLUMNS >= 4:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 4, False)
-    elif columns == 3 and FILTER_COLUMNS >= 3:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 3, False)
-    elif columns == 2:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 2, False)
-    else:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 1, False)
-
-
-# ---------------------------------------------------------------- a tile's end: bias, activation, store
-
-cdef inline Py_ssize_t filter_offset(const Layer* s, Py_ssize_t filter) noexcept nogil:
-    if filter < s.filters:
-        return filter * s.out_filter
-    return s.out_plane + (filter - s.filters) * s.out_filter
-
-
-cdef inline void add_bias(V* sums, const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t rows,
-                          Py_ssize_t columns) noexcept nogil:
-    cdef const char* bias = p.s.bias + (group * p.filters + filter) * p.size
-    cdef Py_ssize_t r, c
-    for r in range(rows):
-        for c in range(columns):
-            if p.along_pixels:
-                sums[r * columns + c] = add_spread(sums[r * columns + c], bias + r * p.size)
-            else:
-                sums[r * columns + c] = add(sums[r * columns + c], (<const V*> bias)[c])
-
-
-cdef inline void scatter_filters(const Plan* p, char* out, const char* sums, Py_ssize_t filter,
-                                 Py_ssize_t n) noexcept nogil:
-    """One pixel's results."""
-    cdef Py_ssize_t m
-    while n > 0:
-        m = min(n, (p.s.filters if filter < p.s.filters else p.filters) - filter)
-        p.scatter(out + filter_offset(p.s, filter), p.s.out_filter, sums, p.size, m)
-        filter += m
-        sums += m * p.size
-        n -= m
-
-
-ctypedef fused Scalar:
-    uint32_t
-    uint64_t
-
-
-cdef inline void store_turned(const Plan* p, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
-                              const int rows) noexcept nogil:
-    """The pixels of a transposed tile, whose rows hold MAX_ROWS, filter by filter."""
-    cdef Py_ssize_t f, step = p.s.out_stride[p.s.rank - 1]
-    cdef char* to
-    cdef int r
-    for f in range(n):
-        to = out + filter_offset(p.s, filter + f)
-        if step == sizeof(turned[0]):
-            memcpy(to, turned + f * MAX_ROWS, rows * sizeof(turned[0]))
-        else:
-            for r in range(rows):
-                (<Scalar*> (to + r * step))[0] = turned[f * MAX_ROWS + r]
-
-
-cdef inline void store_rows(const Plan* p, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
-                            Py_ssize_t rows) noexcept nogil:
-    """Constant rows: their copies are a few instructions."""
-    if rows == FILTER_ROWS: store_turned(p, turned, out, filter, n, FILTER_ROWS)
-    elif rows == 4: store_turned(p, turned, out, filter, n, 4)
-    elif rows == 2: store_turned(p, turned, out, filter, n, 2)
-    else: store_turned(p, turned, out, filter, n, 1)
-
-
-cdef void turn_and_store(const Plan* p, Scratch* scratch, const char* sums, char* out, Py_ssize_t filter,
-                         Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """A tile of pixels that are evenly spaced in out."""
-    cdef Py_ssize_t c
-    for c in range(columns):
-        if p.size == 4:
-            turn(<vint32*> scratch.turned + c * MAX_ROWS, <const vint32*> sums + c, rows, columns)
-        else:
-            turn(<vint64*> scratch.turned + c * MAX_ROWS, <const vint64*> sums + c, rows, columns)
-    if p.size == 4:
-        store_rows(p, <const uint32_t*> scratch.turned, out, filter, n, rows)
-    else:
-        store_rows(p, <const uint64_t*> scratch.turned, out, filter, n, rows)
-
-
-cdef void store_pixels(V* sums, const Plan* p, Scratch* scratch, Py_ssize_t filter, Py_ssize_t pixel,
-                       Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """A tile whose rows are pixels."""
-    cdef Py_ssize_t r, n = min(columns * p.lanes, p.filters - filter), step = p.s.out_stride[p.s.rank - 1]
-    cdef char** out = scratch.out + pixel
-    if p.same_bytes and CAN_TURN and p.size >= 4 and p.lanes > 1 and p.s.out_filter > step and (
-            out[rows - 1] - out[0] == (rows - 1) * step):
-        turn_and_store(p, scratch, <const char*> sums, out[0], filter, n, rows, columns)
-        return
-    for r in range(rows):
-        scatter_filters(p, out[r], <char*> (sums + r * columns), filter, n)
-
-
-cdef void store_filters(V* sums, const Plan* p, char* out, Py_ssize_t filter, Py_ssize_t pixels, Py_ssize_t rows,
-                        Py_ssize_t columns) noexcept nogil:
-    """A tile whose rows are filters."""
-    cdef Py_ssize_t r, c, step = p.s.out_stride[p.s.rank - 1]
-    cdef char* to
-    for r in range(rows):
-        to = out + filter_offset(p.s, filter + r)
-        if p.store_in_place and pixels == columns * p.lanes:
-            for c in range(columns):
-                (<V*> to)[c] = sums[r * columns + c]
-        else:
-            p.scatter(to, step, <char*> (sums + r * columns), p.size, pixels)
-
-
-cdef inline void fetch_pixels(const Plan* p, const char* out, Py_ssize_t filter, Py_ssize_t columns) noexcept nogil:
-    """Asks for the lines of out that a tile will be stored to, so that they come while it is summed."""
-    cdef Py_ssize_t f
-    for f in range(filter, min(filter + columns * p.lanes, p.filters)):
-        prefetch(out + filter_offset(p.s, f), 1)
-
-
-cdef inline void fetch_filters(const Plan* p, const char* out, Py_ssize_t filter, Py_ssize_t rows,
-                               Py_ssize_t columns) noexcept nogil:
-    cdef Py_ssize_t f, c
-    for f in range(filter, filter + rows):
-        for c in range(columns):
-            prefetch(out + filter_offset(p.s, f) + c * p.lanes * p.size, 1)
-
-
-cdef inline void finish(V* sums, const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t rows,
-                        Py_ssize_t columns) noexcept nogil:
-    if p.s.bias != NULL:
-        add_bias(sums, p, group, filter, rows, columns)
-    activate(<char*> sums, rows * columns * p.lanes, p.s.element, p.s.out_element, p.s.activation, p.s.slope)
+cdef void sum_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
+                     const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
+                     Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    tile_along_pixels(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, columns)
 
 
 # ---------------------------------------------------------------- which taps a tile needs
@@ -414,14 +204,9 @@ cdef bint next_cut(const Plan* p, Cut* cut) noexcept nogil:
 
 # ---------------------------------------------------------------- blocks
 
-cdef inline Py_ssize_t pixel_rows(Py_ssize_t left, Py_ssize_t most) noexcept nogil:
-    """Rows of a tile, of the numbers that tiles are compiled for."""
-    return most if left >= most else (4 if left >= 4 else (2 if left >= 2 else 1))
-
-
 cdef inline Py_ssize_t panel_width(const Plan* p, Py_ssize_t filters) noexcept nogil:
     """How many of the filters that are left the next panel holds."""
-    return pixel_rows(filters, PIXEL_ROWS) if p.along_pixels else min(p.panel, whole(filters, p.lanes))
+    return rows_of_tile(filters, PIXEL_ROWS) if p.along_pixels else min(p.panel, whole(filters, p.lanes))
 
 
 cdef V* sweep_pixels(V* sums, const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, const char* weights,
@@ -432,20 +217,20 @@ cdef V* sweep_pixels(V* sums, const Plan* p, const Block* b, const Cut* cut, Scr
     cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
     cdef const Tap* taps = scratch.taps
     while q < pixels:
-        rows = pixel_rows(pixels - q, FILTER_ROWS)
+        rows = rows_of_tile(pixels - q, FILTER_ROWS)
         if pixels >= FILTER_ROWS:
             rows = FILTER_ROWS
             q = min(q, pixels - rows)
         if skips:
             n = n_taps
             taps = keep_taps(p, b, cut, scratch, q, q + rows - 1, &n)
-        if last and p.same_bytes:
-            fetch_pixels(p, scratch.out[q], filter, columns)
-        tile(sums, p, scratch.patch, scratch.at + q, taps, n, scratch.inner, n_inner, weights, not first,
-             columns * sizeof(V), rows, columns)
+        if last and p.epilogue.same_bytes:
+            fetch_pixels(&p.epilogue, scratch.out[q], filter, columns)
+        sum_filters(sums, scratch.patch, scratch.at + q, taps, n, scratch.inner, n_inner, weights, not first,
+                    columns * sizeof(V), rows, columns)
         if last:
-            finish(sums, p, b.group, filter, rows, columns)
-            store_pixels(sums, p, scratch, filter, q, rows, columns)
+            finish(sums, &p.epilogue, b.group, filter, rows, columns, False)
+            store_pixels(sums, &p.epilogue, scratch.turned, scratch.out + q, filter, rows, columns)
         if p.in_parts:
             sums += MAX_VECTORS
         q += rows
@@ -459,7 +244,7 @@ cdef V* sweep_runs(V* sums, const Plan* p, const Block* b, const Cut* cut, Scrat
     cdef Py_ssize_t length = b.columns, runs = b.items * b.rows, run, q, n = n_taps, columns, at
     cdef Py_ssize_t step = p.s.out_stride[p.s.rank - 1]
     cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
-    cdef bint plain = (p.store_in_place and not p.in_parts and p.s.bias == NULL
+    cdef bint plain = (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL
                        and p.s.activation == IDENTITY)    # sums are results: stored where they belong at once
     cdef const Tap* taps = scratch.taps
     if p.one_run:
@@ -474,19 +259,19 @@ cdef V* sweep_runs(V* sums, const Plan* p, const Block* b, const Cut* cut, Scrat
                 n = n_taps
                 taps = keep_taps(p, b, cut, scratch, run * length + q,
                                  run * length + min(length, q + columns * p.lanes) - 1, &n)
-            if last and p.store_in_place:
-                fetch_filters(p, scratch.out[run] + q * step, filter, width, columns)
+            if last and p.epilogue.store_in_place:
+                fetch_filters(&p.epilogue, scratch.out[run] + q * step, filter, width, columns)
             if plain and length - q >= columns * p.lanes:
-                tile(<V*> (scratch.out[run] + q * step + filter_offset(p.s, filter)), p, scratch.patch, &at, taps, n,
-                     scratch.inner, n_inner, weights, False, p.s.out_filter, width, columns)
+                sum_pixels(<V*> (scratch.out[run] + q * step + filter_offset(p.s, filter)), scratch.patch, &at, taps,
+                           n, scratch.inner, n_inner, weights, False, p.s.out_filter, width, columns)
                 q += columns * p.lanes
                 continue
-            tile(sums, p, scratch.patch, &at, taps, n, scratch.inner, n_inner, weights, not first,
-                 columns * sizeof(V), width, columns)
+            sum_pixels(sums, scratch.patch, &at, taps, n, scratch.inner, n_inner, weights, not first,
+                       columns * sizeof(V), width, columns)
             if last:
-                finish(sums, p, b.group, filter, width, columns)
-                store_filters(sums, p, scratch.out[run] + q * step, filter, min(length - q, columns * p.lanes), width,
-                              columns)
+                finish(sums, &p.epilogue, b.group, filter, width, columns, True)
+                store_filters(sums, &p.epilogue, scratch.out[run] + q * step, filter,
+                              min(length - q, columns * p.lanes), width, columns)
             if p.in_parts:
                 sums += MAX_VECTORS
             q += columns * p.lanes
@@ -666,10 +451,8 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
         p.all_items *= s.leading_size[axis]
     for axis in range(s.rank - 2):
         p.all_items *= s.out_size[axis]
-    p.scatter = line_copier(s.element, s.out_element)
+    p.epilogue = epilogue_of(s, size, lanes)
     axis = s.rank - 1
-    p.same_bytes = same_bits(s.out_element, s.element)
-    p.store_in_place = p.same_bytes and s.planes == 1 and s.out_stride[axis] == size
     cut_sum(&p)
     cut_pixels(&p)
     cut_filters(&p)

@@ -1,0 +1,154 @@
+"""A tile's end: bias, activation, and the way to where its sums belong. Inline, for each build's vectors."""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from fastconv.kernels.activation cimport activate
+from fastconv.kernels.layer cimport Layer
+from fastconv.kernels.lines cimport line_copier, line_copy, same_bits
+from fastconv.kernels.simd cimport (
+    CAN_TURN, FILTER_ROWS, V, add, add_spread, element_size, prefetch, turn, vint32, vint64,
+)
+from fastconv.kernels.tile cimport MAX_ROWS
+
+cdef struct Epilogue:
+    const Layer* s
+    Py_ssize_t size            # of an element
+    Py_ssize_t lanes
+    Py_ssize_t filters         # of a group, those of imaginary parts counted
+    bint same_bytes            # results are stored as they are
+    bint store_in_place        # and whole vectors of them, along pixels
+    line_copy scatter
+
+
+cdef inline Epilogue epilogue_of(const Layer* s, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
+    cdef Epilogue e
+    e.s, e.size, e.lanes = s, size, lanes
+    e.filters = s.filters * s.planes
+    e.same_bytes = same_bits(s.out_element, s.element)
+    e.store_in_place = e.same_bytes and s.planes == 1 and s.out_stride[s.rank - 1] == size
+    e.scatter = line_copier(s.element, s.out_element)
+    return e
+
+
+cdef inline Py_ssize_t filter_offset(const Layer* s, Py_ssize_t filter) noexcept nogil:
+    if filter < s.filters:
+        return filter * s.out_filter
+    return s.out_plane + (filter - s.filters) * s.out_filter
+
+
+# ---------------------------------------------------------------- bias and activation
+
+cdef inline void finish(V* sums, const Epilogue* e, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t rows,
+                        Py_ssize_t columns, const bint along_pixels) noexcept nogil:
+    cdef const char* bias = e.s.bias + (group * e.filters + filter) * e.size
+    cdef Py_ssize_t r, c
+    if e.s.bias != NULL:
+        for r in range(rows):
+            for c in range(columns):
+                if along_pixels:
+                    sums[r * columns + c] = add_spread(sums[r * columns + c], bias + r * e.size)
+                else:
+                    sums[r * columns + c] = add(sums[r * columns + c], (<const V*> bias)[c])
+    activate(<char*> sums, rows * columns * e.lanes, e.s.element, e.s.out_element, e.s.activation, e.s.slope)
+
+
+# ---------------------------------------------------------------- a tile whose rows are pixels
+
+ctypedef fused Scalar:
+    uint32_t
+    uint64_t
+
+
+cdef inline void store_turned(const Epilogue* e, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
+                              const int rows) noexcept nogil:
+    """The pixels of a transposed tile, whose rows hold MAX_ROWS, filter by filter."""
+    cdef Py_ssize_t f, step = e.s.out_stride[e.s.rank - 1]
+    cdef char* to
+    cdef int r
+    for f in range(n):
+        to = out + filter_offset(e.s, filter + f)
+        if step == sizeof(turned[0]):
+            memcpy(to, turned + f * MAX_ROWS, rows * sizeof(turned[0]))
+        else:
+            for r in range(rows):
+                (<Scalar*> (to + r * step))[0] = turned[f * MAX_ROWS + r]
+
+
+cdef inline void store_rows(const Epilogue* e, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
+                            Py_ssize_t rows) noexcept nogil:
+    """Constant rows: their copies are a few instructions."""
+    if rows == MAX_ROWS: store_turned(e, turned, out, filter, n, MAX_ROWS)
+    elif rows == FILTER_ROWS: store_turned(e, turned, out, filter, n, FILTER_ROWS)
+    elif rows == 4: store_turned(e, turned, out, filter, n, 4)
+    elif rows == 2: store_turned(e, turned, out, filter, n, 2)
+    else: store_turned(e, turned, out, filter, n, 1)
+
+
+cdef inline void turn_and_store(const Epilogue* e, char* turned, const char* sums, char* out, Py_ssize_t filter,
+                                Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """A tile of pixels that are evenly spaced in out."""
+    cdef Py_ssize_t c
+    for c in range(columns):
+        if e.size == 4:
+            turn(<vint32*> turned + c * MAX_ROWS, <const vint32*> sums + c, rows, columns)
+        else:
+            turn(<vint64*> turned + c * MAX_ROWS, <const vint64*> sums + c, rows, columns)
+    if e.size == 4:
+        store_rows(e, <const uint32_t*> turned, out, filter, n, rows)
+    else:
+        store_rows(e, <const uint64_t*> turned, out, filter, n, rows)
+
+
+cdef inline void scatter_filters(const Epilogue* e, char* out, const char* sums, Py_ssize_t filter,
+                                 Py_ssize_t n) noexcept nogil:
+    """One pixel's results."""
+    cdef Py_ssize_t m
+    while n > 0:
+        m = min(n, (e.s.filters if filter < e.s.filters else e.filters) - filter)
+        e.scatter(out + filter_offset(e.s, filter), e.s.out_filter, sums, e.size, m)
+        filter += m
+        sums += m * e.size
+        n -= m
+
+
+cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, char** out, Py_ssize_t filter,
+                              Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """Pixel r goes to out[r]; `turned` is room for the tile transposed, MAX_ROWS pixels of it."""
+    cdef Py_ssize_t r, n = min(columns * e.lanes, e.filters - filter), step = e.s.out_stride[e.s.rank - 1]
+    if e.same_bytes and CAN_TURN and e.size >= 4 and e.lanes > 1 and e.s.out_filter > step and (
+            out[rows - 1] - out[0] == (rows - 1) * step):
+        turn_and_store(e, turned, <const char*> sums, out[0], filter, n, rows, columns)
+        return
+    for r in range(rows):
+        scatter_filters(e, out[r], <const char*> (sums + r * columns), filter, n)
+
+
+cdef inline void fetch_pixels(const Epilogue* e, const char* out, Py_ssize_t filter,
+                              Py_ssize_t columns) noexcept nogil:
+    """Asks for the lines of out that a tile will be stored to, so that they come while it is summed."""
+    cdef Py_ssize_t f
+    for f in range(filter, min(filter + columns * e.lanes, e.filters)):
+        prefetch(out + filter_offset(e.s, f), 1)
+
+
+# ---------------------------------------------------------------- a tile whose rows are filters
+
+cdef inline void store_filters(V* sums, const Epilogue* e, char* out, Py_ssize_t filter, Py_ssize_t pixels,
+                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef Py_ssize_t r, c, step = e.s.out_stride[e.s.rank - 1]
+    cdef char* to
+    for r in range(rows):
+        to = out + filter_offset(e.s, filter + r)
+        if e.store_in_place and pixels == columns * e.lanes:
+            for c in range(columns):
+                (<V*> to)[c] = sums[r * columns + c]
+        else:
+            e.scatter(to, step, <char*> (sums + r * columns), e.size, pixels)
+
+
+cdef inline void fetch_filters(const Epilogue* e, const char* out, Py_ssize_t filter, Py_ssize_t rows,
+                               Py_ssize_t columns) noexcept nogil:
+    cdef Py_ssize_t f, c
+    for f in range(filter, filter + rows):
+        for c in range(columns):
+            prefetch(out + filter_offset(e.s, f) + c * e.lanes * e.size, 1)

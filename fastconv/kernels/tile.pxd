@@ -1,0 +1,118 @@
+"""A tile of sums that stays in registers while the terms pass by: vectors only.
+
+Its vectors run along filters, with one pixel's value at a time spread over a vector; or along pixels, with one weight
+at a time spread. Inline, for each kernel and build to have its own.
+"""
+from fastconv.kernels.simd cimport (
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, ZEROS, element_size, multiply_add,
+)
+
+cdef enum:
+    MAX_ROWS = 8
+    MAX_COLUMNS = 4
+    MAX_VECTORS = 32           # a tile's sums
+
+# Where a tap's part of the sum starts: in the patch, and in a panel of weights.
+cdef struct Tap:
+    Py_ssize_t x
+    Py_ssize_t weight
+    Py_ssize_t outer
+    Py_ssize_t row
+    Py_ssize_t column
+
+
+cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
+                         const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
+                         Py_ssize_t step, const int rows, const int columns, const bint along_pixels) noexcept nogil:
+    """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
+
+    Rows are pixels and columns vectors of filters, or the other way round. For each of `taps` and, within it, each of
+    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows.
+    """
+    cdef V total[MAX_VECTORS]
+    cdef V column[MAX_COLUMNS]
+    cdef const char* row[MAX_ROWS]
+    cdef const char* w
+    cdef const char* x
+    cdef Py_ssize_t i, t, offset, size = element_size(sums)
+    cdef int r, c
+    # volatile here, too: else these loops become calls of memcpy, and the sums pass through memory
+    for r in range(rows):
+        for c in range(columns):
+            total[r * columns + c] = (
+                (<volatile V*> (<char*> sums + r * step))[c] if resumed else (<volatile V*> ZEROS)[0])
+    if not along_pixels:
+        for r in range(rows):
+            row[r] = patch + at[r]
+    for i in range(n_taps):
+        w = weights + taps[i].weight
+        x = patch + at[0] + taps[i].x
+        for t in range(n_inner):
+            if along_pixels:
+                for c in range(columns):
+                    # volatile: load once and keep, or the compiler reloads the vector for each row of the tile
+                    column[c] = (<volatile V*> (x + inner[t]))[c]
+                for r in range(rows):
+                    for c in range(columns):
+                        total[r * columns + c] = multiply_add(total[r * columns + c], column[c], w + r * size)
+                w += rows * size
+            else:
+                offset = taps[i].x + inner[t]
+                for c in range(columns):
+                    column[c] = (<volatile V*> w)[c]
+                for r in range(rows):
+                    for c in range(columns):
+                        total[r * columns + c] = multiply_add(total[r * columns + c], column[c], row[r] + offset)
+                w += columns * sizeof(V)
+    for r in range(rows):
+        for c in range(columns):
+            (<volatile V*> (<char*> sums + r * step))[c] = total[r * columns + c]
+
+
+cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
+                           const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
+                           Py_ssize_t step, Py_ssize_t rows, const int columns,
+                           const bint along_pixels) noexcept nogil:
+    """`tile_of` with its rows made a constant, so that the sums they index are registers."""
+    if rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step,
+                PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels)
+    elif rows == 4:
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 4, columns, along_pixels)
+    elif rows == 2:
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 2, columns, along_pixels)
+    else:
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 1, columns, along_pixels)
+
+
+cdef inline Py_ssize_t rows_of_tile(Py_ssize_t left, Py_ssize_t most) noexcept nogil:
+    """Rows of a tile, of the numbers that tiles are compiled for."""
+    return most if left >= most else (4 if left >= 4 else (2 if left >= 2 else 1))
+
+
+cdef inline void tile_along_filters(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps,
+                                    Py_ssize_t n_taps, const Py_ssize_t* inner, Py_ssize_t n_inner,
+                                    const char* weights, bint resumed, Py_ssize_t step, Py_ssize_t rows,
+                                    Py_ssize_t columns) noexcept nogil:
+    """And with its columns. Of any number of pixels and vectors of filters up to a whole tile."""
+    if columns == 4 and FILTER_COLUMNS >= 4:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 4, False)
+    elif columns == 3 and FILTER_COLUMNS >= 3:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 3, False)
+    elif columns == 2:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 2, False)
+    else:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 1, False)
+
+
+cdef inline void tile_along_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps,
+                                   Py_ssize_t n_taps, const Py_ssize_t* inner, Py_ssize_t n_inner,
+                                   const char* weights, bint resumed, Py_ssize_t step, Py_ssize_t rows,
+                                   Py_ssize_t columns) noexcept nogil:
+    """The same of filters and vectors of pixels."""
+    if columns == 3 and PIXEL_COLUMNS >= 3:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 3, True)
+    elif columns == 2:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 2, True)
+    else:
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 1, True)
