@@ -14,7 +14,7 @@ ONCE = [
     "fastconv.kernels.cpu", "fastconv.kernels.layer", "fastconv.kernels.lines",
     "fastconv.kernels.problem",
 ]
-KERNELS = ["depthwise", "direct", "gemm"]
+KERNELS = ["depthwise", "direct", "gemm", "winograd"]
 # By instruction set: its flags, and a macro that shows that the compiler took them. (GCC splits 512-bit vectors in its
 # own loops unless told; the kernels choose their width themselves.)
 LEVELS = {

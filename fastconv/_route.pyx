@@ -71,14 +71,14 @@ def run(Problem problem, method, workers):
 
 # ---------------------------------------------------------------- layers
 
-ALGORITHMS = ("filters", "pixels", "depthwise")
-_gemm, _depthwise = kernels("gemm"), kernels("depthwise")
+ALGORITHMS = ("filters", "pixels", "depthwise", "winograd")
+_gemm, _depthwise, _winograd = kernels("gemm"), kernels("depthwise"), kernels("winograd")
 cdef Py_ssize_t _VECTOR = {"baseline": 16, "x86-64-v3": 32, "x86-64-v4": 64}[isa]    # bytes
 
 # Weights are packed before the pixels are cut into blocks if they are small, or if many pixels use them; else in use,
 # panel by panel, while they are in cache: 3x3 256->256 at 14 x 14 gains a tenth. Scratch stays bounded either way.
 cdef double _SMALL_WEIGHTS = 3e5
-cdef double _LARGE_WEIGHTS = 4e6
+cdef double _LARGE_WEIGHTS = 2**22
 cdef double _MANY_PIXELS = 3000
 
 
@@ -108,14 +108,17 @@ cdef double _filled(Py_ssize_t n, Py_ssize_t lanes):
     return n / <double> ((n + lanes - 1) // lanes * lanes)
 
 
-cdef str _chosen(Convolution problem):
-    """By one sample's geometry, the dtype and the build."""
+cdef bint _saves_products(Convolution problem):
+    """Whether Winograd's algorithm wins."""
+    return _winograd.fits(problem)
+
+
+cdef str _sum_chosen(Convolution problem):
+    """The direction of the tiles that win."""
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
     cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis]
     cdef double terms = problem.terms, along_filters
-    if s.filters * s.planes < _FEW_FILTERS and _depthwise.fits(problem):
-        return "depthwise"
     if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
         return "filters"
     if s.kernel_size[axis] == 1 and s.stride[axis] == 1 and s.stride[axis - 1] == 1 and s.offset[axis] == 0:
@@ -123,6 +126,16 @@ cdef str _chosen(Convolution problem):
     along_filters = _filled(s.filters * s.planes, lanes) * terms / (
         terms + (6 * _TURNING if s.out_filter % 4096 == 0 else _TURNING))
     return "pixels" if _ALONG_PIXELS * _filled(run, lanes) > along_filters else "filters"
+
+
+cdef str _chosen(Convolution problem):
+    """By one sample's geometry, the dtype and the build."""
+    cdef const Layer* s = &problem.layer
+    if s.filters * s.planes < _FEW_FILTERS and _depthwise.fits(problem):
+        return "depthwise"
+    if _saves_products(problem):
+        return "winograd"
+    return _sum_chosen(problem)
 
 
 cdef double _layer_seconds(Convolution problem):
@@ -136,18 +149,48 @@ cdef int _choose(Convolution problem, algorithm) except -1:
         raise ValueError("`algorithm`: 'depthwise' is for groups of one channel, and for kernels, strides and "
                          "dilations that are not enormous, got a weight of shape "
                          f"{problem.weight.shape}: (groups, filters, channels, *kernel)")
+    if problem.algorithm == "winograd" and not _winograd.fits(problem):
+        raise ValueError("`algorithm`: 'winograd' is for kernels that end in 3 x 3, without stride and dilation, of "
+                         "float32, float64 or their complex numbers, and for at most a thousand channels, got a "
+                         f"weight of shape {problem.weight.shape}: (groups, filters, channels, *kernel), for "
+                         f"{problem.dtype}")
     return 0
 
 
 cdef int _pack(Convolution problem, Py_ssize_t workers, dict packed) except -1:
     """Packs the weights, or finds them packed, if that is worth while before the layer runs."""
+    kernel = _winograd if problem.algorithm == "winograd" else _gemm
     if packed is not None:
         key = problem.algorithm, problem.dtype
         if key not in packed:
-            packed[key] = _gemm.packed(problem, workers)
+            packed[key] = kernel.packed(problem, workers)
         problem.keep(packed[key])
-    elif problem.weight_bytes <= (_LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS else _SMALL_WEIGHTS):
-        problem.keep(_gemm.packed(problem, workers))
+    elif kernel is _winograd or problem.weight_bytes <= (
+            _LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS else _SMALL_WEIGHTS):
+        problem.keep(kernel.packed(problem, workers))
+    return 0
+
+
+cdef int _sum(Convolution problem, Py_ssize_t workers, dict packed) except -1:
+    _pack(problem, workers, packed)
+    _gemm.convolve(problem, workers)
+    return 0
+
+
+cdef int _save_products(Convolution problem, Py_ssize_t workers, dict packed) except -1:
+    """By Winograd's algorithm; samples whose results are not finite, which it does not know, by the plain sum."""
+    cdef bytearray not_finite = bytearray(b"\1" * problem.samples())
+    cdef Convolution sample
+    _pack(problem, workers, packed)
+    if problem.layer.skips_padding:    # the weights are finite
+        not_finite = bytearray(len(not_finite))
+        _winograd.convolve(problem, not_finite, workers)
+    if any(not_finite):
+        for i in range(len(not_finite)):
+            if not_finite[i]:
+                sample = problem.sample(i)
+                sample.algorithm = _sum_chosen(sample)
+                _sum(sample, workers, packed)
     return 0
 
 
@@ -163,6 +206,7 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
             continue
         if problem.algorithm == "depthwise":
             _depthwise.convolve(problem, count)
+        elif problem.algorithm == "winograd":
+            _save_products(problem, count, packed)
         else:
-            _pack(problem, count, packed)
-            _gemm.convolve(problem, count)
+            _sum(problem, count, packed)

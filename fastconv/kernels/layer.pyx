@@ -18,3 +18,29 @@ cdef class Convolution:
         self.packed = weights
         self.layer.packed = weights.at
         self.layer.skips_padding = weights.finite
+
+    def samples(self):
+        cdef Py_ssize_t n = 1
+        cdef int axis
+        for axis in range(self.layer.leading):
+            n *= self.layer.leading_size[axis]
+        return n
+
+    def sample(self, Py_ssize_t index):
+        """The record of one sample alone, its weights not packed."""
+        cdef Convolution p = Convolution.__new__(Convolution)
+        cdef Layer* s = &p.layer
+        cdef int axis
+        cdef Py_ssize_t n = self.samples()
+        s[0] = self.layer
+        for axis in range(s.leading - 1, -1, -1):
+            s.x += index % s.leading_size[axis] * s.x_leading[axis]
+            s.out += index % s.leading_size[axis] * s.out_leading[axis]
+            index //= s.leading_size[axis]
+        s.leading = 0
+        s.packed = NULL
+        s.skips_padding = False
+        p.x, p.weight, p.bias, p.out, p.dtype = self.x, self.weight, self.bias, self.out, self.dtype
+        p.work, p.pixels, p.terms = self.work / n, self.pixels / n, self.terms
+        p.weight_bytes, p.element_size = self.weight_bytes, self.element_size
+        return p

@@ -1,0 +1,533 @@
+"""Layers of 3x3 kernels by Winograd's minimal filtering F(2x2, 3x3): 16 products for 4 outputs in place of 36.
+
+    out[2x2 of them] = A' (sum over channels of (G w G') * (B' x[4x4 of them] B)) A, with * element by element and
+
+         1  0 -1  0          1   0   0           1  1  1  0
+    B' = 0  1  1  0      G = 1/2 1/2 1/2    A' = 0  1 -1 -1
+         0 -1  1  0          1/2-1/2 1/2
+         0  1  0 -1          0   0   1
+
+(Winograd 1980; Lavin and Gray 2015, arXiv:1509.09308.) All factors are powers of two: small whole numbers give exact
+results, and rounding errors are about those of the plain sum. Larger tiles would save more, but have neither.
+
+The windows of the 2x2 outputs are those of a layer of kernel 4x4 and stride 2, whose patches (see patch.pxd) are
+transformed to `image`; each of the 16 elements of a window then has its product of matrices, pixels by channels times
+channels by filters, computed by the tiles of tile.pxd; the products are transformed back, panel by panel of filters.
+
+Infinity and NaN would spread over a window's outputs, and large numbers overflow in the transforms. Results that are
+not finite are told of, by sample, for the caller to compute otherwise.
+
+Every output is computed from its own window in one order, whatever the block or the worker.
+"""
+from cython.parallel cimport parallel, prange, threadid
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from fastconv.kernels.border cimport share, whole
+from fastconv.kernels.epilogue cimport Epilogue, epilogue_of, finish, store_pixels
+from fastconv.kernels.layer cimport Convolution, Layer, Packed
+from fastconv.kernels.lines cimport FLOAT32, FLOAT64
+from fastconv.kernels.patch cimport Cut, Patch, gather, item_target, outer_taps, patch_of, tap_offset
+from fastconv.kernels.problem cimport FILL
+from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, element_size, vdouble, vfloat
+from fastconv.kernels.tile cimport MAX_ROWS, Tap, rows_of_tile, tile_along_filters
+from fastconv.kernels.weights cimport all_finite, pack_panel
+
+cdef enum:
+    ELEMENTS = 16              # of a window
+    IMAGE = 1024 * 1024        # bytes of a block's transformed windows: half of a second-level cache, or all of it
+    MOST_WINDOWS = 128         # of a block
+    FEWEST_WINDOWS = 16
+    FEW_WINDOWS = 64           # not to be cut further while there are filters to cut
+    GATHERED = 24 * 1024       # bytes of x gathered at once: half of a first-level cache
+    CHANNELS = 32              # of weights transformed at once
+    BLOCKS_A_WORKER = 4        # for an even split
+    SLACK = 4096               # bytes
+
+ctypedef fused R:
+    vfloat
+    vdouble
+
+cdef struct Plan:
+    const Layer* s
+    Layer windows              # the layer whose outputs are the windows
+    Epilogue epilogue
+    Py_ssize_t size            # of an element
+    Py_ssize_t lanes
+    Py_ssize_t filters         # of a group, those of imaginary parts counted
+    Py_ssize_t padded_filters  # whole vectors of them
+    Py_ssize_t panel           # filters of a tile at most
+    Py_ssize_t channels        # of a group, likewise
+    Py_ssize_t terms           # of a sum: channels x outer taps
+    Cut cut                    # the channels that are gathered at once
+    Py_ssize_t items           # of a block, and its rows and columns of windows
+    Py_ssize_t rows
+    Py_ssize_t columns
+    Py_ssize_t all_items
+    Py_ssize_t item_blocks
+    Py_ssize_t bands
+    Py_ssize_t pieces
+    Py_ssize_t filters_at_once
+    Py_ssize_t filter_blocks
+    Patch patch
+    Py_ssize_t from_first[ELEMENTS]    # bytes from a window's first element to the others, in the patch
+    Py_ssize_t window_pitch    # bytes in the image: [element][term][window], or [element][window][term]
+    Py_ssize_t term_pitch
+    Py_ssize_t element_pitch
+
+cdef struct Scratch:
+    char* patch
+    char* image
+    char* products             # [window][element][filter of the panel]
+    char* results              # two rows of pixels: [row][column][filter of the panel]
+    char* turned               # a tile transposed
+    Py_ssize_t* at             # by window: where it is in the image
+    Py_ssize_t* inner          # by term: how far from there
+    char* end
+
+# A unit of work.
+cdef struct Block:
+    Py_ssize_t group
+    Py_ssize_t first_filter
+    Py_ssize_t filters
+    Py_ssize_t item
+    Py_ssize_t items
+    Py_ssize_t row
+    Py_ssize_t rows
+    Py_ssize_t column
+    Py_ssize_t columns
+
+
+# ---------------------------------------------------------------- the three transforms, of a vector of windows each
+
+cdef inline void transform_window(R* like, const char* x, const Py_ssize_t* from_first, char* to,
+                                  Py_ssize_t element_pitch) noexcept nogil:
+    """B' x B."""
+    cdef R d[ELEMENTS]
+    cdef R t[ELEMENTS]
+    cdef int i
+    for i in range(ELEMENTS):
+        d[i] = (<const R*> (x + from_first[i]))[0]
+    for i in range(4):
+        t[i] = d[i] - d[8 + i]
+        t[4 + i] = d[4 + i] + d[8 + i]
+        t[8 + i] = d[8 + i] - d[4 + i]
+        t[12 + i] = d[4 + i] - d[12 + i]
+    for i in range(0, ELEMENTS, 4):
+        (<R*> (to + i * element_pitch))[0] = t[i] - t[i + 2]
+        (<R*> (to + (i + 1) * element_pitch))[0] = t[i + 1] + t[i + 2]
+        (<R*> (to + (i + 2) * element_pitch))[0] = t[i + 2] - t[i + 1]
+        (<R*> (to + (i + 3) * element_pitch))[0] = t[i + 1] - t[i + 3]
+
+
+cdef inline void transform_weights(const R* w, Py_ssize_t tap_pitch, R* to, Py_ssize_t element_pitch) noexcept nogil:
+    """G w G'. Pitches in vectors."""
+    cdef R t[12]
+    cdef int i
+    for i in range(3):
+        t[i] = w[i * tap_pitch]
+        t[9 + i] = w[(6 + i) * tap_pitch]
+        t[3 + i] = (t[i] + t[9 + i] + w[(3 + i) * tap_pitch]) * 0.5
+        t[6 + i] = (t[i] + t[9 + i] - w[(3 + i) * tap_pitch]) * 0.5
+    for i in range(4):
+        to[4 * i * element_pitch] = t[3 * i]
+        to[(4 * i + 1) * element_pitch] = (t[3 * i] + t[3 * i + 2] + t[3 * i + 1]) * 0.5
+        to[(4 * i + 2) * element_pitch] = (t[3 * i] + t[3 * i + 2] - t[3 * i + 1]) * 0.5
+        to[(4 * i + 3) * element_pitch] = t[3 * i + 2]
+
+
+cdef inline void transform_products(const R* m, Py_ssize_t pitch, R* upper, R* lower) noexcept nogil:
+    """A' m A: two pixels of two rows. Pitch in vectors, also from pixel to pixel."""
+    cdef R t[8]
+    cdef int i
+    for i in range(4):
+        t[i] = m[i * pitch] + m[(4 + i) * pitch] + m[(8 + i) * pitch]
+        t[4 + i] = m[(4 + i) * pitch] - m[(8 + i) * pitch] - m[(12 + i) * pitch]
+    upper[0] = t[0] + t[1] + t[2]
+    upper[pitch] = t[1] - t[2] - t[3]
+    lower[0] = t[4] + t[5] + t[6]
+    lower[pitch] = t[5] - t[6] - t[7]
+
+
+cdef inline bint finite(const R* values, Py_ssize_t n) noexcept nogil:
+    """Whether n vectors hold numbers only: a number less itself is zero, all else is NaN."""
+    cdef R total = values[0] - values[0]
+    cdef Py_ssize_t i
+    cdef Py_ssize_t lanes = sizeof(R) // element_size(<R*> NULL)
+    cdef bint found = True
+    for i in range(1, n):
+        total += values[i] - values[i]
+    for i in range(lanes):
+        if R is vfloat:
+            found = found and (<float*> &total)[i] == 0
+        else:
+            found = found and (<double*> &total)[i] == 0
+    return found
+
+
+# ---------------------------------------------------------------- a block: windows in, products, pixels out
+
+cdef void transform_rows(R* like, const Plan* p, const Block* b, const Cut* cut, const char* patch,
+                         char* to) noexcept nogil:
+    """The windows of one item's gathered channels, many at once: along a row, or else along the channels."""
+    cdef bint along_channels = p.patch.channels_inner
+    cdef Py_ssize_t row, column, channel, v, n = 0
+    cdef Py_ssize_t vectors = ((cut.channels if along_channels else b.columns) + p.lanes - 1) // p.lanes
+    cdef const char* x
+    for row in range(b.rows):
+        x = patch + 2 * row * p.patch.row_pitch
+        # a last vector is too wide: what it writes too far is written again, or is nobody's
+        if along_channels:
+            for column in range(b.columns):
+                for v in range(vectors):
+                    transform_window(like, x + 2 * column * p.patch.column_pitch + v * sizeof(R), p.from_first,
+                                     to + (n + column) * p.window_pitch + v * sizeof(R), p.element_pitch)
+        else:
+            for channel in range(cut.channels):
+                for v in range(vectors):
+                    transform_window(like, x + channel * p.patch.channel_pitch + v * sizeof(R), p.from_first,
+                                     to + channel * p.term_pitch + n * p.window_pitch + v * sizeof(R),
+                                     p.element_pitch)
+        n += b.columns
+
+
+cdef void transform_block(R* like, const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
+    cdef Cut cut = p.cut
+    cdef Py_ssize_t item, term
+    for item in range(b.items):
+        for cut.outer in range(p.terms // p.channels):
+            cut.channel = 0
+            while cut.channel < p.channels:
+                cut.channels = min(p.cut.channels, p.channels - cut.channel)
+                gather(&p.patch, &cut, b.group, b.item + item, b.row, b.column, scratch.patch)
+                term = cut.outer * p.channels + cut.channel
+                transform_rows(like, p, b, &cut, scratch.patch, scratch.image + term * p.term_pitch
+                               + item * b.rows * b.columns * p.window_pitch)
+                cut.channel += cut.channels
+
+
+cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t windows, const char* weights,
+                   Py_ssize_t columns) noexcept nogil:
+    """The sums over the terms, for each element and a panel of filters."""
+    cdef Tap tap = Tap(0, 0, 0, 0, 0)
+    cdef Py_ssize_t element, q, rows, step = ELEMENTS * columns
+    for element in range(ELEMENTS):
+        q = 0
+        while q < windows:
+            rows = rows_of_tile(windows - q, FILTER_ROWS)
+            if windows >= FILTER_ROWS:
+                rows = FILTER_ROWS
+                q = min(q, windows - rows)    # back over its neighbour: the same bits
+            tile_along_filters(
+                products + q * step + element * columns, scratch.image + element * p.element_pitch, scratch.at + q,
+                &tap, 1, scratch.inner, p.terms, weights, False, step * sizeof(R), rows, columns)
+            q += rows
+        weights += p.terms * columns * sizeof(R)
+
+
+cdef void store_row(R* sums, const Plan* p, const Block* b, char* out, char* turned, Py_ssize_t filter,
+                    Py_ssize_t pixels, Py_ssize_t columns) noexcept nogil:
+    """A row of pixels of a panel of filters."""
+    cdef Py_ssize_t q = 0, rows, i, step = p.s.out_stride[p.s.rank - 1]
+    cdef char* at[MAX_ROWS]
+    finish(sums, &p.epilogue, b.group, filter, pixels, columns, False)
+    while q < pixels:
+        rows = rows_of_tile(pixels - q, MAX_ROWS)
+        for i in range(rows):
+            at[i] = out + (q + i) * step
+        store_pixels(sums + q * columns, &p.epilogue, turned, at, filter, rows, columns)
+        q += rows
+
+
+cdef bint finish_panel(const R* products, const Plan* p, const Block* b, Scratch* scratch, Py_ssize_t filter,
+                       Py_ssize_t columns) noexcept nogil:
+    """Transforms a panel's products back and stores them. Whether all of them were finite."""
+    cdef int axis = p.s.rank - 1
+    cdef Py_ssize_t item, row, q, c, y, x = 2 * b.column, pixels = min(2 * b.columns, p.s.out_size[axis] - x)
+    cdef R* upper = <R*> scratch.results
+    cdef R* lower = upper + 2 * b.columns * columns
+    cdef char* out
+    cdef bint good = True
+    for item in range(b.items):
+        out = item_target(p.s, b.item + item) + b.group * p.s.out_group + x * p.s.out_stride[axis]
+        for row in range(b.rows):
+            for q in range(b.columns):
+                for c in range(columns):
+                    transform_products(products + c, columns, upper + 2 * q * columns + c, lower + 2 * q * columns + c)
+                products += ELEMENTS * columns
+            y = 2 * (b.row + row)
+            good = finite(upper, pixels * columns) and good
+            store_row(upper, p, b, out + y * p.s.out_stride[axis - 1], scratch.turned, filter, pixels, columns)
+            if y + 1 < p.s.out_size[axis - 1]:
+                good = finite(lower, pixels * columns) and good
+                store_row(lower, p, b, out + (y + 1) * p.s.out_stride[axis - 1], scratch.turned, filter, pixels,
+                          columns)
+    return good
+
+
+cdef Block block_at(const Plan* p, Py_ssize_t index) noexcept nogil:
+    """Filters inside windows inside groups."""
+    cdef Block b
+    cdef int axis = p.s.rank - 1
+    b.first_filter = index % p.filter_blocks * p.filters_at_once
+    index //= p.filter_blocks
+    b.column = index % p.pieces * p.columns
+    index //= p.pieces
+    b.row = index % p.bands * p.rows
+    index //= p.bands
+    b.item = index % p.item_blocks * p.items
+    b.group = index // p.item_blocks
+    b.filters = min(p.filters_at_once, p.filters - b.first_filter)
+    b.columns = min(p.columns, p.windows.out_size[axis] - b.column)
+    b.rows = min(p.rows, p.windows.out_size[axis - 1] - b.row)
+    b.items = min(p.items, p.all_items - b.item)
+    return b
+
+
+cdef void block(R* like, const Plan* p, Py_ssize_t index, Scratch* scratch, char* not_finite) noexcept nogil:
+    """Computes one block of the output. Tells of the samples with results that are not finite."""
+    cdef Block b = block_at(p, index)
+    cdef Py_ssize_t filter = b.first_filter, width, i, outer_items = 1
+    cdef const char* weights
+    cdef bint good = True
+    transform_block(like, p, &b, scratch)
+    while filter < b.first_filter + b.filters:
+        width = min(p.panel, whole(b.first_filter + b.filters - filter, p.lanes))
+        weights = p.s.packed + (b.group * p.padded_filters + filter) * ELEMENTS * p.terms * p.size
+        multiply(<R*> scratch.products, p, scratch, b.items * b.rows * b.columns, weights, width // p.lanes)
+        good = finish_panel(<R*> scratch.products, p, &b, scratch, filter, width // p.lanes) and good
+        filter += width
+    if not good:
+        for i in range(p.s.rank - 2):
+            outer_items *= p.s.out_size[i]
+        for i in range(b.item, b.item + b.items):
+            not_finite[i // outer_items] = 1
+
+
+# ---------------------------------------------------------------- the plan
+
+cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef int axis = p.s.rank - 1, i
+    cdef bint along_channels = p.channels > 1 and p.s.planes == 1 and p.s.x_channel <= p.s.x_stride[axis]
+    cdef Py_ssize_t windows = items * rows * columns
+    p.items, p.rows, p.columns = items, rows, columns
+    p.item_blocks = (p.all_items + items - 1) // items
+    p.bands = (p.windows.out_size[axis - 1] + rows - 1) // rows
+    p.pieces = (p.windows.out_size[axis] + columns - 1) // columns
+    p.cut = Cut(0, p.channels, 0, 1, 0, 4, 0, 4)
+    p.patch = patch_of(&p.windows, p.size, &p.cut, rows, columns, not along_channels, True)
+    p.cut.channels = max(1, min(p.channels, GATHERED * p.channels // p.patch.item_pitch))
+    p.patch = patch_of(&p.windows, p.size, &p.cut, rows, columns, not along_channels, True)
+    for i in range(ELEMENTS):
+        p.from_first[i] = tap_offset(&p.patch, 0, i // 4, i % 4)
+    if p.patch.channels_inner:    # an odd number of cache lines, so that neighbours do not fall into one set
+        p.term_pitch, p.window_pitch = p.size, whole((p.terms + p.lanes) * p.size, 64) | 64
+        p.element_pitch = windows * p.window_pitch
+    else:
+        p.window_pitch, p.term_pitch = p.size, whole((windows + p.lanes) * p.size, 64) | 64
+        p.element_pitch = p.terms * p.term_pitch
+    # scratch starts with zeros, and those of the border stay
+    p.patch.padded = p.pieces == 1 and p.s.boundary == FILL and not p.patch.channels_inner
+
+
+cdef void cut_windows(Plan* p) noexcept nogil:
+    """Blocks whose windows, transformed, stay in the second cache: several items if they are small."""
+    cdef int axis = p.s.rank - 1
+    cdef Py_ssize_t most = IMAGE // (ELEMENTS * p.terms * p.size), columns, rows, items = 1
+    most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, most))
+    columns = share(p.windows.out_size[axis], most)
+    rows = share(p.windows.out_size[axis - 1], max(1, most // columns))
+    if rows == p.windows.out_size[axis - 1] and columns == p.windows.out_size[axis]:
+        items = share(p.all_items, max(1, most // (rows * columns)))
+    lay_out(p, items, rows, columns)
+
+
+cdef inline Py_ssize_t blocks(const Plan* p) noexcept nogil:
+    return p.s.groups * p.item_blocks * p.bands * p.pieces * p.filter_blocks
+
+
+cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
+    """Cuts further until there are enough blocks for an even split: filters if windows are few, else windows."""
+    cdef int axis = p.s.rank - 1
+    cdef Py_ssize_t windows
+    while workers > 1 and blocks(p) < BLOCKS_A_WORKER * workers:
+        windows = p.items * p.rows * p.columns
+        if windows <= FEW_WINDOWS and p.filters_at_once > p.panel:
+            p.filters_at_once = share(p.filters_at_once // p.panel, p.filters_at_once // p.panel // 2) * p.panel
+            p.filter_blocks = (p.filters + p.filters_at_once - 1) // p.filters_at_once
+        elif windows <= FEWEST_WINDOWS:
+            return
+        elif p.items > 1:
+            lay_out(p, share(p.all_items, p.items // 2), p.rows, p.columns)
+        elif p.rows > 1:
+            lay_out(p, 1, share(p.windows.out_size[axis - 1], p.rows // 2), p.columns)
+        else:
+            lay_out(p, 1, 1, share(p.windows.out_size[axis], p.columns // 2))
+
+
+cdef void plan(Plan* p, const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ssize_t workers) noexcept nogil:
+    cdef int axis
+    memset(p, 0, sizeof(Plan))
+    p.s, p.size, p.lanes = s, size, lanes
+    p.windows = s[0]
+    for axis in range(s.rank - 2, s.rank):
+        p.windows.kernel_size[axis], p.windows.stride[axis] = 4, 2
+        p.windows.out_size[axis] = (s.out_size[axis] + 1) // 2
+    p.epilogue = epilogue_of(s, size, lanes)
+    p.filters, p.channels = s.filters * s.planes, s.channels * s.planes
+    p.terms = p.channels * outer_taps(s)
+    p.panel = share((p.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
+    p.padded_filters = whole(p.filters, lanes)
+    p.filters_at_once, p.filter_blocks = p.padded_filters, 1
+    p.all_items = 1
+    for axis in range(s.leading):
+        p.all_items *= s.leading_size[axis]
+    for axis in range(s.rank - 2):
+        p.all_items *= s.out_size[axis]
+    cut_windows(p)
+    divide(p, workers)
+
+
+# Scratch, a worker's part: patch (with room to read a vector too far), image, products, results, turned, tables.
+cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
+    cdef Scratch s
+    cdef Py_ssize_t windows = p.items * p.rows * p.columns, vector = p.lanes * p.size
+    cdef Py_ssize_t columns = p.panel // p.lanes
+    s.patch = memory
+    s.image = s.patch + whole(p.patch.item_pitch, 64) + SLACK
+    s.products = s.image + whole(ELEMENTS * p.element_pitch, 64) + SLACK
+    s.results = s.products + windows * ELEMENTS * columns * vector
+    s.turned = s.results + 4 * p.columns * columns * vector
+    s.at = <Py_ssize_t*> (s.turned + SLACK)
+    s.inner = s.at + whole(windows, 8)
+    s.end = <char*> (s.inner + whole(p.terms, 8))
+    return s
+
+
+cdef Scratch prepared(const Plan* p, char* memory) noexcept nogil:
+    cdef Scratch s = laid_out(p, memory)
+    cdef Py_ssize_t i
+    memset(s.patch, 0, s.image - s.patch)
+    for i in range(p.items * p.rows * p.columns):
+        s.at[i] = i * p.window_pitch
+    for i in range(p.terms):
+        s.inner[i] = i * p.term_pitch
+    return s
+
+
+cdef inline char* aligned(char* memory) noexcept nogil:
+    return memory + (64 - <size_t> memory % 64) % 64
+
+
+cdef int run(R* like, const Layer* s, char* not_finite, Py_ssize_t workers) noexcept nogil:
+    """Returns -1 without memory, before any work."""
+    cdef Py_ssize_t size = element_size(like), per_worker, n, i
+    cdef Plan p
+    cdef Scratch scratch
+    cdef char* memory
+    plan(&p, s, size, sizeof(R) // size, workers)
+    n = blocks(&p)
+    workers = max(1, min(workers, n))
+    per_worker = laid_out(&p, NULL).end - <char*> NULL
+    memory = <char*> malloc(workers * per_worker + 64)
+    if memory == NULL:
+        return -1
+    if workers == 1:
+        scratch = prepared(&p, aligned(memory))
+        for i in range(n):
+            block(like, &p, i, &scratch, not_finite)
+    else:
+        with parallel(num_threads=<int> workers):
+            scratch = prepared(&p, aligned(memory) + threadid() * per_worker)
+            for i in prange(n, schedule="dynamic"):
+                block(like, &p, i, &scratch, not_finite)
+    free(memory)
+    return 0
+
+
+# ---------------------------------------------------------------- weights
+
+cdef void pack_group(R* like, const Plan* p, Py_ssize_t group, char* to, char* scratch) noexcept nogil:
+    """[panel][element][term][filter]"""
+    cdef Cut cut = Cut(0, 0, 0, 1, 0, 3, 0, 3)
+    cdef Py_ssize_t filter = 0, width, columns, term, c, j
+    while filter < p.filters:
+        width = min(p.panel, whole(p.filters - filter, p.lanes))
+        columns = width // p.lanes
+        term = 0
+        for cut.outer in range(p.terms // p.channels):
+            cut.channel = 0
+            while cut.channel < p.channels:
+                cut.channels = min(CHANNELS, p.channels - cut.channel)    # CHANNELS is even: complex ones are pairs
+                pack_panel(p.s, p.size, group, &cut, filter, width, scratch)
+                for c in range(cut.channels):
+                    for j in range(columns):
+                        transform_weights(<R*> scratch + c * columns + j, cut.channels * columns,
+                                          <R*> to + (term + c) * columns + j, p.terms * columns)
+                term += cut.channels
+                cut.channel += cut.channels
+        filter += width
+        to += ELEMENTS * p.terms * width * p.size
+
+
+cdef Py_ssize_t run_packing(R* like, const Layer* s, char* to, bint* all_are_finite,
+                            Py_ssize_t workers) noexcept nogil:
+    """Packs the weights to `to`, if that is not NULL; returns the bytes it takes, with scratch behind the weights."""
+    cdef Py_ssize_t size = element_size(like), group, bytes, room
+    cdef Plan p
+    plan(&p, s, size, sizeof(R) // size, 1)
+    bytes = ELEMENTS * p.terms * p.padded_filters * size
+    room = 9 * CHANNELS * p.panel * size
+    if to != NULL:
+        workers = max(1, min(workers, s.groups))
+        for group in prange(s.groups, num_threads=<int> workers):
+            pack_group(like, &p, group, to + group * bytes, to + s.groups * bytes + threadid() * room)
+        all_are_finite[0] = all_finite(s.element, to, s.groups * bytes // size)
+    return s.groups * bytes + workers * room
+
+
+def packed(Convolution problem, Py_ssize_t workers):
+    """The weights of the record, transformed, in the order in which `convolve` reads them."""
+    cdef const Layer* s = &problem.layer
+    cdef Packed weights = Packed.__new__(Packed)
+    cdef bint single = s.element == FLOAT32
+    cdef Py_ssize_t bytes
+    with nogil:
+        workers = max(1, min(workers, s.groups))
+        bytes = (run_packing(<vfloat*> NULL, s, NULL, NULL, workers) if single
+                 else run_packing(<vdouble*> NULL, s, NULL, NULL, workers))
+        weights.memory = <char*> malloc(bytes + 64)
+        if weights.memory != NULL:
+            weights.at = aligned(weights.memory)
+            if single: run_packing(<vfloat*> NULL, s, weights.at, &weights.finite, workers)
+            else: run_packing(<vdouble*> NULL, s, weights.at, &weights.finite, workers)
+    if weights.memory == NULL:
+        raise MemoryError("no memory to pack the weights")
+    return weights
+
+
+def fits(Convolution problem):
+    """Whether the layer is one of this kind, and so few channels that a block's windows stay in cache."""
+    cdef const Layer* s = &problem.layer
+    cdef int axis
+    for axis in range(s.rank - 2, s.rank):
+        if s.kernel_size[axis] != 3 or s.stride[axis] != 1 or s.dilation[axis] != 1:
+            return False
+    return (s.element == FLOAT32 or s.element == FLOAT64) and (
+        ELEMENTS * FEWEST_WINDOWS * problem.terms / 9 * problem.element_size <= 2 * IMAGE)
+
+
+def convolve(Convolution problem, bytearray not_finite, Py_ssize_t workers):
+    """Computes the record's output on `workers` threads; its weights must be packed, and finite.
+
+    `not_finite` has an element for each sample, which becomes 1 if the sample's results are not all finite: then they
+    are wrong.
+    """
+    cdef const Layer* s = &problem.layer
+    cdef char* told = not_finite
+    cdef int failed
+    with nogil:
+        if s.element == FLOAT32: failed = run(<vfloat*> NULL, s, told, workers)
+        else: failed = run(<vdouble*> NULL, s, told, workers)
+    if failed:
+        raise MemoryError(f"no memory for the scratch of {workers} workers")
