@@ -31,14 +31,14 @@ from fastconv.kernels.patch cimport Cut, Patch, gather, item_target, outer_taps,
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, element_size, vdouble, vfloat
 from fastconv.kernels.tile cimport MAX_ROWS, Tap, rows_of_tile, tile_along_filters
-from fastconv.kernels.weights cimport all_finite, pack_panel
+from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
     ELEMENTS = 16              # of a window
     IMAGE = 1024 * 1024        # bytes of a block's transformed windows: half of a second-level cache, or all of it
     MOST_WINDOWS = 128         # of a block
     FEWEST_WINDOWS = 16
-    FEW_WINDOWS = 64           # not to be cut further while there are filters to cut
+    FEW_WINDOWS = 64           # not to be cut further if there is a block for each worker
     GATHERED = 24 * 1024       # bytes of x gathered at once: half of a first-level cache
     CHANNELS = 32              # of weights transformed at once
     BLOCKS_A_WORKER = 4        # for an even split
@@ -320,12 +320,13 @@ cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns
     p.patch = patch_of(&p.windows, p.size, &p.cut, rows, columns, not along_channels, True)
     for i in range(ELEMENTS):
         p.from_first[i] = tap_offset(&p.patch, 0, i // 4, i % 4)
-    if p.patch.channels_inner:    # an odd number of cache lines, so that neighbours do not fall into one set
+    # odd numbers of cache lines, so that what is written together does not fall into one set of the cache
+    if p.patch.channels_inner:
         p.term_pitch, p.window_pitch = p.size, whole((p.terms + p.lanes) * p.size, 64) | 64
-        p.element_pitch = windows * p.window_pitch
+        p.element_pitch = whole(windows * p.window_pitch, 4096) + 5 * 64
     else:
         p.window_pitch, p.term_pitch = p.size, whole((windows + p.lanes) * p.size, 64) | 64
-        p.element_pitch = p.terms * p.term_pitch
+        p.element_pitch = whole(p.terms * p.term_pitch, 4096) + 5 * 64
     # scratch starts with zeros, and those of the border stay
     p.patch.padded = p.pieces == 1 and p.s.boundary == FILL and not p.patch.channels_inner
 
@@ -347,16 +348,19 @@ cdef inline Py_ssize_t blocks(const Plan* p) noexcept nogil:
 
 
 cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
-    """Cuts further until there are enough blocks for an even split: filters if windows are few, else windows."""
+    """Cuts further until there are enough blocks for an even split: filters if windows are few, else windows.
+
+    Blocks of the same windows each transform them: then a block a worker will do.
+    """
     cdef int axis = p.s.rank - 1
     cdef Py_ssize_t windows
     while workers > 1 and blocks(p) < BLOCKS_A_WORKER * workers:
         windows = p.items * p.rows * p.columns
+        if windows <= FEWEST_WINDOWS or windows <= FEW_WINDOWS and blocks(p) >= workers:
+            return
         if windows <= FEW_WINDOWS and p.filters_at_once > p.panel:
             p.filters_at_once = share(p.filters_at_once // p.panel, p.filters_at_once // p.panel // 2) * p.panel
             p.filter_blocks = (p.filters + p.filters_at_once - 1) // p.filters_at_once
-        elif windows <= FEWEST_WINDOWS:
-            return
         elif p.items > 1:
             lay_out(p, share(p.all_items, p.items // 2), p.rows, p.columns)
         elif p.rows > 1:
@@ -447,43 +451,48 @@ cdef int run(R* like, const Layer* s, char* not_finite, Py_ssize_t workers) noex
 
 # ---------------------------------------------------------------- weights
 
-cdef void pack_group(R* like, const Plan* p, Py_ssize_t group, char* to, char* scratch) noexcept nogil:
-    """[panel][element][term][filter]"""
+cdef bint pack_filters(R* like, const Plan* p, Py_ssize_t group, Py_ssize_t filter, char* to,
+                       char* scratch) noexcept nogil:
+    """A panel's weights, transformed: [element][term][filter]. Whether the weights are finite."""
     cdef Cut cut = Cut(0, 0, 0, 1, 0, 3, 0, 3)
-    cdef Py_ssize_t filter = 0, width, columns, term, c, j
-    while filter < p.filters:
-        width = min(p.panel, whole(p.filters - filter, p.lanes))
-        columns = width // p.lanes
-        term = 0
-        for cut.outer in range(p.terms // p.channels):
-            cut.channel = 0
-            while cut.channel < p.channels:
-                cut.channels = min(CHANNELS, p.channels - cut.channel)    # CHANNELS is even: complex ones are pairs
-                pack_panel(p.s, p.size, group, &cut, filter, width, scratch)
-                for c in range(cut.channels):
-                    for j in range(columns):
-                        transform_weights(<R*> scratch + c * columns + j, cut.channels * columns,
-                                          <R*> to + (term + c) * columns + j, p.terms * columns)
-                term += cut.channels
-                cut.channel += cut.channels
-        filter += width
-        to += ELEMENTS * p.terms * width * p.size
+    cdef Py_ssize_t width = min(p.panel, whole(p.filters - filter, p.lanes)), columns = width // p.lanes, c, j
+    cdef R* first = <R*> to
+    cdef bint finite = True
+    for cut.outer in range(p.terms // p.channels):
+        cut.channel = 0
+        while cut.channel < p.channels:
+            cut.channels = min(CHANNELS, p.channels - cut.channel)    # CHANNELS is even: complex ones are pairs
+            finite = pack_panel(p.s, p.size, group, &cut, filter, width, scratch) and finite
+            for c in range(cut.channels):
+                for j in range(columns):
+                    transform_weights(<R*> scratch + c * columns + j, cut.channels * columns, first + j,
+                                      p.terms * columns)
+                first += columns
+            cut.channel += cut.channels
+    return finite
 
 
 cdef Py_ssize_t run_packing(R* like, const Layer* s, char* to, bint* all_are_finite,
                             Py_ssize_t workers) noexcept nogil:
-    """Packs the weights to `to`, if that is not NULL; returns the bytes it takes, with scratch behind the weights."""
-    cdef Py_ssize_t size = element_size(like), group, bytes, room
+    """Packs the weights to `to`, if that is not NULL; returns the bytes it takes, with scratch behind the weights.
+
+    [group][panel][element][term][filter]
+    """
+    cdef Py_ssize_t size = element_size(like), i, panels, bytes, room, infinite = 0, filter
     cdef Plan p
     plan(&p, s, size, sizeof(R) // size, 1)
-    bytes = ELEMENTS * p.terms * p.padded_filters * size
+    panels = (p.filters + p.panel - 1) // p.panel
+    bytes = ELEMENTS * p.terms * size
     room = 9 * CHANNELS * p.panel * size
+    workers = max(1, min(workers, s.groups * panels))
     if to != NULL:
-        workers = max(1, min(workers, s.groups))
-        for group in prange(s.groups, num_threads=<int> workers):
-            pack_group(like, &p, group, to + group * bytes, to + s.groups * bytes + threadid() * room)
-        all_are_finite[0] = all_finite(s.element, to, s.groups * bytes // size)
-    return s.groups * bytes + workers * room
+        for i in prange(s.groups * panels, num_threads=<int> workers):
+            filter = i % panels * p.panel
+            infinite += not pack_filters(like, &p, i // panels, filter,
+                                         to + (i // panels * p.padded_filters + filter) * bytes,
+                                         to + s.groups * p.padded_filters * bytes + threadid() * room)
+        all_are_finite[0] = infinite == 0
+    return s.groups * p.padded_filters * bytes + workers * room
 
 
 def packed(Convolution problem, Py_ssize_t workers):
@@ -493,7 +502,6 @@ def packed(Convolution problem, Py_ssize_t workers):
     cdef bint single = s.element == FLOAT32
     cdef Py_ssize_t bytes
     with nogil:
-        workers = max(1, min(workers, s.groups))
         bytes = (run_packing(<vfloat*> NULL, s, NULL, NULL, workers) if single
                  else run_packing(<vdouble*> NULL, s, NULL, NULL, workers))
         weights.memory = <char*> malloc(bytes + 64)
