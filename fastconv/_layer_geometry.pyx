@@ -212,6 +212,33 @@ cdef void axis_of(Layer* s, int to, cnp.ndarray x, cnp.ndarray weight, cnp.ndarr
     s.stride[to], s.dilation[to], s.offset[to] = stride, dilation, offset
 
 
+cdef bint follow(const Layer* s, int axis):
+    """Whether the layer does the same to each row of an axis, and the rows follow each other without a gap."""
+    cdef int i
+    for i in range(axis, axis + 2):
+        if (s.kernel_size[i] != 1 or s.stride[i] != 1 or s.offset[i] != 0 or s.x_size[i] != s.out_size[i]):
+            return False
+    return (s.x_stride[axis] == s.x_size[axis + 1] * s.x_stride[axis + 1]
+            and s.out_stride[axis] == s.out_size[axis + 1] * s.out_stride[axis + 1])
+
+
+cdef void as_one_row(Layer* s):
+    """A layer that is a product of matrices, pixels by channels, becomes one on images of one row."""
+    cdef int axis
+    for axis in range(s.rank - 1):
+        if not follow(s, axis):
+            return
+    for axis in range(s.rank - 1):
+        s.x_size[s.rank - 1] *= s.x_size[axis]
+    s.out_size[1] = s.x_size[1] = s.x_size[s.rank - 1]
+    s.x_stride[1], s.out_stride[1] = s.x_stride[s.rank - 1], s.out_stride[s.rank - 1]
+    s.kernel_size[1] = s.stride[1] = s.dilation[1] = 1
+    s.offset[1] = 0
+    s.x_size[0] = s.out_size[0] = s.kernel_size[0] = s.stride[0] = s.dilation[0] = 1
+    s.x_stride[0] = s.out_stride[0] = s.offset[0] = 0
+    s.rank = 2
+
+
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
                         tuple dilation, tuple offset, int boundary, tuple activation):
     """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype asked for."""
@@ -227,6 +254,7 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
         s.x_stride[0] = s.out_stride[0] = s.weight_stride[0] = s.offset[0] = 0
     for i in range(rank):
         axis_of(s, i + front, x, weight, out, rank - i, stride[i], dilation[i], offset[i])
+    as_one_row(s)
     s.leading = channel - 1
     for i in range(s.leading):
         s.leading_size[i], s.x_leading[i], s.out_leading[i] = x.shape[i], x.strides[i], out.strides[i]

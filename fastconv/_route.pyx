@@ -133,8 +133,6 @@ cdef str _sum_chosen(Convolution problem):
     cdef double terms = problem.terms, along_filters
     if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
         return "filters"
-    if s.kernel_size[axis] == 1 and s.stride[axis] == 1 and s.stride[axis - 1] == 1 and s.offset[axis] == 0:
-        run *= s.out_size[axis - 1]    # rows follow each other without a gap
     along_filters = _filled(s.filters * s.planes, lanes) * terms / (
         terms + (6 * _TURNING if s.out_filter % 4096 == 0 else _TURNING))
     return "pixels" if _ALONG_PIXELS * _filled(run, lanes) > along_filters else "filters"

@@ -22,13 +22,15 @@ from fastconv.kernels.epilogue cimport (
     Epilogue, epilogue_of, fetch_filters, fetch_pixels, filter_offset, finish, store_filters, store_pixels,
 )
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
-from fastconv.kernels.lines cimport BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
+from fastconv.kernels.lines cimport (
+    BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, same_bits,
+)
 from fastconv.kernels.patch cimport (
-    Cut, Patch, gather, item_target, outer_origin, outer_taps, patch_of, tap_offset,
+    Cut, Patch, gather, item_origin, item_target, outer_origin, outer_taps, patch_of, tap_offset,
 )
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, prefetch, vbool, vdouble, vfloat, vint16, vint32,
     vint64, vlongdouble,
 )
 from fastconv.kernels.tile cimport MAX_VECTORS, Tap, rows_of_tile, tile_along_filters, tile_along_pixels
@@ -43,6 +45,8 @@ cdef enum:
     FEW_PIXELS = 128           # not to be cut further while there are filters to cut
     BLOCKS_A_WORKER = 4        # for an even split
     SLACK = 4096               # bytes
+
+cdef Py_ssize_t AT_ITS_START = 0
 
 cdef struct Plan:
     const Layer* s
@@ -64,7 +68,8 @@ cdef struct Plan:
     Py_ssize_t filters_at_once
     Py_ssize_t filter_blocks
     Patch patch
-    bint one_run               # rows of a block follow each other without a gap, in the patch and in out
+    bint tiles_outside         # all filters of a tile of pixels, then the next; else all tiles of a panel of filters
+    bint copies_tiles          # there is no patch: what a tile sees is copied for it
     bint in_parts              # the sum is cut
     Py_ssize_t sums_bytes
     Py_ssize_t packed_bytes    # scratch for weights that are not packed ahead
@@ -75,11 +80,29 @@ cdef struct Scratch:
     char* weights
     char* sums
     char* turned               # a tile transposed
-    Py_ssize_t* at             # by pixel (or by run of pixels): where it is in the patch
+    Place* places              # of the block's tiles
+    Py_ssize_t* at             # by pixel (by tile, along pixels): where it is in the patch
     char** out                 # and in out
     Tap* taps                  # of the part of the sum
     Tap* kept                  # those that do not lie wholly on padding for a tile
     Py_ssize_t* inner          # from a tap, to the terms that follow
+
+# A tile's, among the pixels of a block.
+cdef struct Place:
+    Py_ssize_t first           # pixel, in the order of rows
+    Py_ssize_t pixels
+    Py_ssize_t index           # in `at` and `out`
+
+# Of the sums of a block.
+cdef struct Part:
+    Cut cut
+    Py_ssize_t done            # terms before it
+    bint first
+    bint last
+    const char* x              # what `at`, taps and inner terms count from
+    Py_ssize_t taps
+    Py_ssize_t inner
+    bint finite                # weights: taps on padding may be left out
 
 # A unit of work.
 cdef struct Block:
@@ -122,10 +145,11 @@ cdef inline bint in_reach(const Layer* s, int axis, Py_ssize_t first, Py_ssize_t
     return not on_padding(s, axis, first, last, tap) and not on_padding(s, axis, first, last, tap + taps - 1)
 
 
-cdef const Tap* keep_taps(const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, Py_ssize_t first,
-                          Py_ssize_t last, Py_ssize_t* n_taps) noexcept nogil:
-    """The taps that do not lie wholly on padding for the block's pixels first..last."""
+cdef const Tap* keep_taps(const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, const Place* place,
+                          Py_ssize_t* n_taps) noexcept nogil:
+    """The taps that do not lie wholly on padding for a tile."""
     cdef const Layer* s = p.s
+    cdef Py_ssize_t first = place.first, last = first + place.pixels - 1
     cdef int axis = s.rank - 1
     cdef Py_ssize_t area = b.rows * b.columns, item = first // area, i, n = 0, way
     cdef Py_ssize_t row = b.row + first % area // b.columns, last_row = b.row + last % area // b.columns
@@ -148,29 +172,26 @@ cdef const Tap* keep_taps(const Plan* p, const Block* b, const Cut* cut, Scratch
     return scratch.kept
 
 
-cdef Py_ssize_t list_taps(const Plan* p, const Cut* cut, Scratch* scratch, Py_ssize_t width,
-                          Py_ssize_t* n_inner) noexcept nogil:
+cdef void list_taps(const Plan* p, Part* part, Scratch* scratch) noexcept nogil:
     """Fills the tables of a part of the sum: taps outside, channels inside; all inside if channels are few."""
     cdef const Patch* patch = &p.patch
+    cdef const Cut* cut = &part.cut
     cdef Py_ssize_t n = 0, outer, row, column, c
     cdef bint few = cut.channels < FEW_CHANNELS
-    cdef Py_ssize_t taps = cut.outers * cut.rows * cut.columns
-    n_inner[0] = cut.channels * (taps if few else 1)
     for c in range(cut.channels):
         scratch.inner[c] = c * patch.channel_pitch
     for outer in range(cut.outers):
         for row in range(cut.rows):
             for column in range(cut.columns):
-                scratch.taps[n] = Tap(tap_offset(patch, outer, row, column), n * cut.channels * width * p.size,
-                                      outer, row, column)
+                scratch.taps[n] = Tap(tap_offset(patch, outer, row, column), n * cut.channels, outer, row, column)
                 if few:
                     for c in range(cut.channels):
                         scratch.inner[n * cut.channels + c] = scratch.taps[n].x + c * patch.channel_pitch
                 n += 1
+    part.taps, part.inner = n, cut.channels
     if few:
         scratch.taps[0] = Tap(0, 0, 0, 0, 0)
-        n = 1
-    return n
+        part.taps, part.inner = 1, n * cut.channels
 
 
 # ---------------------------------------------------------------- parts of the sum
@@ -209,115 +230,201 @@ cdef inline Py_ssize_t panel_width(const Plan* p, Py_ssize_t filters) noexcept n
     return rows_of_tile(filters, PIXEL_ROWS) if p.along_pixels else min(p.panel, whole(filters, p.lanes))
 
 
-cdef V* sweep_pixels(V* sums, const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, const char* weights,
-                     bint finite, Py_ssize_t n_taps, Py_ssize_t n_inner, Py_ssize_t filter, Py_ssize_t width,
-                     bint first, bint last) noexcept nogil:
-    """Tiles of pixels by a panel of filters. What is left is a tile moved back over its neighbour: the same bits."""
-    cdef Py_ssize_t pixels = b.items * b.rows * b.columns, q = 0, rows, n = n_taps, columns = width // p.lanes
-    cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
+cdef const char* panel_of(const Plan* p, const Block* b, Part* part, Scratch* scratch, Py_ssize_t filter,
+                          Py_ssize_t width) noexcept nogil:
+    """The panel's weights for a part of the sum, packed ahead or now."""
+    if p.s.packed != NULL:
+        return p.s.packed + ((b.group * p.padded_filters + filter) * p.terms + part.done * width) * p.size
+    part.finite = pack_panel(p.s, p.size, b.group, &part.cut, filter, width, scratch.weights)
+    return scratch.weights
+
+
+cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part, Scratch* scratch, const Place* place,
+                       const Tap* taps, Py_ssize_t n_taps, const char* weights, Py_ssize_t filter,
+                       Py_ssize_t width) noexcept nogil:
+    """A few pixels by a panel of vectors of filters."""
+    cdef Py_ssize_t columns = width // p.lanes
+    if part.last and p.epilogue.same_bytes:
+        fetch_pixels(&p.epilogue, scratch.out[place.index], filter, columns)
+    sum_filters(sums, part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights,
+                not part.first, columns * sizeof(V), place.pixels, columns)
+    if part.last:
+        finish(sums, &p.epilogue, b.group, filter, place.pixels, columns, False)
+        store_pixels(sums, &p.epilogue, scratch.turned, scratch.out + place.index, filter, place.pixels, columns)
+
+
+cdef void tile_pixels(V* sums, const Plan* p, const Block* b, const Part* part, Scratch* scratch, const Place* place,
+                      const Tap* taps, Py_ssize_t n_taps, const char* weights, Py_ssize_t filter,
+                      Py_ssize_t width) noexcept nogil:
+    """A panel of a few filters by vectors of pixels."""
+    cdef Py_ssize_t columns = (place.pixels + p.lanes - 1) // p.lanes, step = columns * sizeof(V)
+    cdef bint plain = (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL
+                       and p.s.activation == IDENTITY and place.pixels == columns * p.lanes)
+    if part.last and p.epilogue.store_in_place:
+        fetch_filters(&p.epilogue, scratch.out[place.index], filter, width, columns)
+    if plain:    # sums are results: stored where they belong at once
+        sums, step = <V*> (scratch.out[place.index] + filter_offset(p.s, filter)), p.s.out_filter
+    sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps, scratch.inner,
+               part.inner, weights, not part.first, step, width, columns)
+    if part.last and not plain:
+        finish(sums, &p.epilogue, b.group, filter, width, columns, True)
+        store_filters(sums, &p.epilogue, scratch.out[place.index], filter, place.pixels, width, columns)
+
+
+cdef V* add_tile(V* sums, const Plan* p, const Block* b, const Part* part, Scratch* scratch, const Place* place,
+                 const char* weights, Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
+    """Adds a part of the sum to one tile. Returns where the next one's sums are."""
     cdef const Tap* taps = scratch.taps
+    cdef Py_ssize_t n_taps = part.taps
+    if part.finite and n_taps > 1 and p.s.boundary == FILL and not p.copies_tiles:
+        taps = keep_taps(p, b, &part.cut, scratch, place, &n_taps)
+    if p.along_pixels:
+        tile_pixels(sums, p, b, part, scratch, place, taps, n_taps, weights, filter, width)
+    else:
+        tile_filters(sums, p, b, part, scratch, place, taps, n_taps, weights, filter, width)
+    return sums + MAX_VECTORS if p.in_parts else sums
+
+
+# ---------------------------------------------------------------- products of matrices: what a tile sees is copied for it
+
+cdef inline void copy_rows(V* to, const char* x, Py_ssize_t pitch, Py_ssize_t n, const int columns) noexcept nogil:
+    cdef Py_ssize_t t
+    cdef int c
+    for t in range(n):
+        for c in range(columns):
+            (<volatile V*> to)[c] = (<const V*> x)[c]
+        x += pitch
+        to += PIXEL_COLUMNS
+
+
+cdef inline void copy_tile(V* to, const Plan* p, const Part* part, const Scratch* scratch,
+                           const Place* place) noexcept nogil:
+    """A tile's pixels of all channels, side by side, in the place of a patch."""
+    cdef const char* x = (p.s.x + part.cut.channel * p.s.x_channel) + scratch.at[place.index]
+    if place.pixels == 3 * p.lanes and PIXEL_COLUMNS >= 3: copy_rows(to, x, p.s.x_channel, part.cut.channels, 3)
+    elif place.pixels == 2 * p.lanes: copy_rows(to, x, p.s.x_channel, part.cut.channels, 2)
+    else: copy_rows(to, x, p.s.x_channel, part.cut.channels, 1)
+
+
+cdef inline void fetch_ahead(const Plan* p, const Part* part, const Scratch* scratch, const Place* place,
+                             Py_ssize_t start, Py_ssize_t channels) noexcept nogil:
+    """Asks for some channels of what a tile will see, while another one is summed."""
+    cdef const char* x = p.s.x + (part.cut.channel + start) * p.s.x_channel + scratch.at[place.index]
+    cdef Py_ssize_t i, bytes = place.pixels * p.size
+    for _ in range(min(channels, part.cut.channels - start)):
+        for i in range(0, bytes, 64):
+            prefetch(x + i, 0)
+        prefetch(x + bytes - 1, 0)
+        x += p.s.x_channel
+
+
+# ---------------------------------------------------------------- parts of a block
+
+cdef void see(const Plan* p, const Block* b, Part* part, Scratch* scratch) noexcept nogil:
+    """Gathers what a part of the sum needs of x, if that is not copied tile by tile, and finds its terms there."""
+    cdef Py_ssize_t item
+    part.x = scratch.patch
+    if not p.copies_tiles:
+        for item in range(b.items):
+            gather(&p.patch, &part.cut, b.group, b.item + item, b.row, b.column,
+                   scratch.patch + item * p.patch.item_pitch)
+    list_taps(p, part, scratch)
+
+
+cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
+                 const Place* next_place) noexcept nogil:
+    """Adds a part of the sum to all filters of a tile: what it sees stays in the first cache."""
+    cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width
+    cdef Py_ssize_t channels = (part.cut.channels * p.panel + b.filters - 1) // b.filters    # to fetch meanwhile
+    if p.copies_tiles:
+        copy_tile(<V*> scratch.patch, p, part, scratch, place)
+    while filter < stop:
+        width = panel_width(p, stop - filter)
+        if p.copies_tiles and next_place != NULL:
+            fetch_ahead(p, part, scratch, next_place, (filter - b.first_filter) // p.panel * channels, channels)
+        sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, filter, width), filter, width)
+        filter += width
+    return sums
+
+
+cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch,
+                   Py_ssize_t tiles) noexcept nogil:
+    """Adds a part of the sum to all outputs of a block."""
+    cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, i
+    cdef const char* weights
+    see(p, b, part, scratch)
+    if p.tiles_outside:
+        for i in range(tiles):
+            sums = sum_tile(sums, p, b, part, scratch, scratch.places + i,
+                            scratch.places + i + 1 if i + 1 < tiles else NULL)
+        return
+    while filter < stop:
+        width = panel_width(p, stop - filter)
+        weights = panel_of(p, b, part, scratch, filter, width)
+        for i in range(tiles):
+            sums = add_tile(sums, p, b, part, scratch, scratch.places + i, weights, filter, width)
+        filter += width
+
+
+# ---------------------------------------------------------------- where tiles are; one that would reach too far is moved
+# back over its neighbour: the same bits
+
+cdef Py_ssize_t row_at(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
+    """Where the first pixel of a block's row is in its patch; in x, if tiles are copied."""
+    if p.copies_tiles:
+        return item_origin(p.s, b.item + item) - p.s.x + b.group * p.s.x_group + b.column * p.size
+    return item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
+
+
+cdef inline char* row_target(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
+    """And in out."""
+    cdef int axis = p.s.rank - 1
+    return (item_target(p.s, b.item + item) + b.group * p.s.out_group
+            + (b.row + row) * p.s.out_stride[axis - 1] + b.column * p.s.out_stride[axis])
+
+
+cdef Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
+    """Tiles of a few pixels, wherever in the block they are. Returns how many."""
+    cdef Py_ssize_t pixels = 0, item, row, column, q = 0, n = 0, rows, at
+    cdef char* out
+    for item in range(b.items):
+        for row in range(b.rows):
+            at, out = row_at(p, b, item, row), row_target(p, b, item, row)
+            for column in range(b.columns):
+                scratch.at[pixels] = at + column * p.patch.columns.out_step * p.patch.column_pitch
+                scratch.out[pixels] = out + column * p.s.out_stride[p.s.rank - 1]
+                pixels += 1
     while q < pixels:
         rows = rows_of_tile(pixels - q, FILTER_ROWS)
         if pixels >= FILTER_ROWS:
             rows = FILTER_ROWS
             q = min(q, pixels - rows)
-        if skips:
-            n = n_taps
-            taps = keep_taps(p, b, cut, scratch, q, q + rows - 1, &n)
-        if last and p.epilogue.same_bytes:
-            fetch_pixels(&p.epilogue, scratch.out[q], filter, columns)
-        sum_filters(sums, scratch.patch, scratch.at + q, taps, n, scratch.inner, n_inner, weights, not first,
-                    columns * sizeof(V), rows, columns)
-        if last:
-            finish(sums, &p.epilogue, b.group, filter, rows, columns, False)
-            store_pixels(sums, &p.epilogue, scratch.turned, scratch.out + q, filter, rows, columns)
-        if p.in_parts:
-            sums += MAX_VECTORS
+        scratch.places[n] = Place(q, rows, q)
         q += rows
-    return sums
+        n += 1
+    return n
 
 
-cdef V* sweep_runs(V* sums, const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, const char* weights,
-                   bint finite, Py_ssize_t n_taps, Py_ssize_t n_inner, Py_ssize_t filter, Py_ssize_t width,
-                   bint first, bint last) noexcept nogil:
-    """Tiles of a few filters by vectors of pixels, run by run."""
-    cdef Py_ssize_t length = b.columns, runs = b.items * b.rows, run, q, n = n_taps, columns, at
-    cdef Py_ssize_t step = p.s.out_stride[p.s.rank - 1]
-    cdef bint skips = finite and n_taps > 1 and p.s.boundary == FILL
-    cdef bint plain = (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL
-                       and p.s.activation == IDENTITY)    # sums are results: stored where they belong at once
-    cdef const Tap* taps = scratch.taps
-    if p.one_run:
-        length, runs = length * runs, 1
-    for run in range(runs):
+cdef Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
+    """Tiles of vectors of pixels of a row. Returns how many."""
+    cdef Py_ssize_t length = b.columns, run, q, n = 0, columns, at
+    cdef char* out
+    for run in range(b.items * b.rows):
+        at, out = row_at(p, b, run // b.rows, run % b.rows), row_target(p, b, run // b.rows, run % b.rows)
         q = 0
         while q < length:
             columns = min(PIXEL_COLUMNS, (length - q + p.lanes - 1) // p.lanes)
-            q = max(0, min(q, length - columns * p.lanes))
-            at = scratch.at[run] + q * p.size
-            if skips:
-                n = n_taps
-                taps = keep_taps(p, b, cut, scratch, run * length + q,
-                                 run * length + min(length, q + columns * p.lanes) - 1, &n)
-            if last and p.epilogue.store_in_place:
-                fetch_filters(&p.epilogue, scratch.out[run] + q * step, filter, width, columns)
-            if plain and length - q >= columns * p.lanes:
-                sum_pixels(<V*> (scratch.out[run] + q * step + filter_offset(p.s, filter)), scratch.patch, &at, taps,
-                           n, scratch.inner, n_inner, weights, False, p.s.out_filter, width, columns)
-                q += columns * p.lanes
-                continue
-            sum_pixels(sums, scratch.patch, &at, taps, n, scratch.inner, n_inner, weights, not first,
-                       columns * sizeof(V), width, columns)
-            if last:
-                finish(sums, &p.epilogue, b.group, filter, width, columns, True)
-                store_filters(sums, &p.epilogue, scratch.out[run] + q * step, filter,
-                              min(length - q, columns * p.lanes), width, columns)
-            if p.in_parts:
-                sums += MAX_VECTORS
+            if p.copies_tiles:    # nothing is read beyond x, and a vector may reach back into the block before
+                columns = max(1, min(columns, length // p.lanes))
+                q = min(q, length - columns * p.lanes)
+            else:
+                q = max(0, min(q, length - columns * p.lanes))
+            scratch.places[n] = Place(run * length + q, min(length - q, columns * p.lanes), n)
+            scratch.at[n] = at + q * p.size
+            scratch.out[n] = out + q * p.s.out_stride[p.s.rank - 1]
             q += columns * p.lanes
-    return sums
-
-
-cdef void sum_part(V* sums, const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, Py_ssize_t done,
-                   bint first, bint last) noexcept nogil:
-    """Adds a part of the sum, `done` terms from its start, to all outputs of a block."""
-    cdef Py_ssize_t item, filter = b.first_filter, width = 0, n_taps = 0, n_inner = 0, wide
-    cdef const char* weights
-    cdef bint finite = p.s.skips_padding
-    for item in range(b.items):
-        gather(&p.patch, cut, b.group, b.item + item, b.row, b.column, scratch.patch + item * p.patch.item_pitch)
-    while filter < b.first_filter + b.filters:
-        wide = panel_width(p, b.first_filter + b.filters - filter)
-        if wide != width:
-            width = wide
-            n_taps = list_taps(p, cut, scratch, width, &n_inner)
-        if p.s.packed != NULL:
-            weights = p.s.packed + ((b.group * p.padded_filters + filter) * p.terms + done * width) * p.size
-        else:
-            weights = scratch.weights
-            finite = pack_panel(p.s, p.size, b.group, cut, filter, width, scratch.weights)
-        if p.along_pixels:
-            sums = sweep_runs(sums, p, b, cut, scratch, weights, finite, n_taps, n_inner, filter, width, first, last)
-        else:
-            sums = sweep_pixels(sums, p, b, cut, scratch, weights, finite, n_taps, n_inner, filter, width, first, last)
-        filter += width
-
-
-cdef void find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
-    """Where the block's pixels (or the starts of its runs) are, in the patch and in out."""
-    cdef const Layer* s = p.s
-    cdef int axis = s.rank - 1
-    cdef Py_ssize_t n = 0, item, row, column
-    cdef char* out
-    for item in range(b.items):
-        out = item_target(s, b.item + item) + b.group * s.out_group
-        for row in range(b.rows):
-            for column in range(1 if p.along_pixels else b.columns):
-                scratch.at[n] = (item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
-                                 + column * p.patch.columns.out_step * p.patch.column_pitch)
-                scratch.out[n] = (out + (b.row + row) * s.out_stride[axis - 1]
-                                  + (b.column + column) * s.out_stride[axis])
-                n += 1
+            n += 1
+    return n
 
 
 cdef Block block_at(const Plan* p, Py_ssize_t index) noexcept nogil:
@@ -342,19 +449,28 @@ cdef Block block_at(const Plan* p, Py_ssize_t index) noexcept nogil:
 cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noexcept nogil:
     """Computes one block of the output, the sum part by part."""
     cdef Block b = block_at(p, index)
-    cdef Cut cut = first_cut(p)
-    cdef Py_ssize_t done = 0, n
-    cdef bint last = False
-    find_pixels(p, &b, scratch)
-    while not last:
-        n = terms(&cut)
-        last = done + n == p.terms
-        sum_part(<V*> scratch.sums, p, &b, &cut, scratch, done, done == 0, last)
-        done += n
-        next_cut(p, &cut)
+    cdef Part part
+    cdef Py_ssize_t n, tiles = find_runs(p, &b, scratch) if p.along_pixels else find_pixels(p, &b, scratch)
+    part.cut, part.done, part.last, part.finite = first_cut(p), 0, False, p.s.skips_padding
+    while not part.last:
+        n = terms(&part.cut)
+        part.first, part.last = part.done == 0, part.done + n == p.terms
+        sum_part(<V*> scratch.sums, p, &b, &part, scratch, tiles)
+        part.done += n
+        next_cut(p, &part.cut)
 
 
 # ---------------------------------------------------------------- the plan
+
+cdef bint is_product(const Layer* s, Py_ssize_t size) noexcept nogil:
+    """Whether the layer is a product of matrices, and the pixels in x are side by side and what is computed with."""
+    cdef int axis = s.rank - 1, i
+    for i in range(s.rank):
+        if s.kernel_size[i] != 1 or s.stride[i] != 1 or s.offset[i] != 0 or s.out_size[i] != s.x_size[i]:
+            return False
+    return (s.rank == 2 and s.planes == 1 and s.x_stride[axis] == size and same_bits(s.x_element, s.element)
+            and s.element != BOOL)
+
 
 cdef void cut_sum(Plan* p) noexcept nogil:
     """Parts of the sum: whole taps if they fit, then as many channels as do, all parts alike."""
@@ -379,6 +495,9 @@ cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns
     p.bands = (p.s.out_size[axis - 1] + rows - 1) // rows
     p.pieces = (p.s.out_size[axis] + columns - 1) // columns
     p.patch = patch_of(p.s, p.size, &p.cut, rows, columns, p.along_pixels, False)
+    if p.copies_tiles:
+        p.patch.channel_pitch = PIXEL_COLUMNS * p.lanes * p.size
+        p.patch.item_pitch = p.cut.channels * p.patch.channel_pitch
 
 
 cdef bint halve_pixels(Plan* p) noexcept nogil:
@@ -453,13 +572,12 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
         p.all_items *= s.out_size[axis]
     p.epilogue = epilogue_of(s, size, lanes)
     axis = s.rank - 1
+    p.tiles_outside = along_pixels and s.packed != NULL
+    p.copies_tiles = p.tiles_outside and is_product(s, size) and s.out_size[1] >= lanes
     cut_sum(&p)
     cut_pixels(&p)
     cut_filters(&p)
     divide(&p, workers)
-    p.one_run = (along_pixels and p.pieces == 1 and p.patch.rows.out_step == 1 and p.items == 1
-                 and p.patch.row_pitch == p.columns * size
-                 and s.out_stride[axis - 1] == p.columns * s.out_stride[axis])
     p.sums_bytes = MAX_VECTORS * lanes * size
     if p.in_parts:
         p.sums_bytes *= tiles(&p)
@@ -483,7 +601,7 @@ cdef Py_ssize_t tiles(const Plan* p) noexcept nogil:
 cdef Py_ssize_t scratch_bytes(const Plan* p) noexcept nogil:
     cdef Py_ssize_t pixels = p.items * p.rows * p.columns
     return (whole(p.items * p.patch.item_pitch, 64) + SLACK + whole(p.packed_bytes, 64) + p.sums_bytes
-            + SLACK + whole(pixels * 2 * sizeof(char*), 64) + TERMS * (2 * sizeof(Tap) + sizeof(Py_ssize_t)) + 64)
+            + SLACK + whole(pixels * (2 * sizeof(char*) + sizeof(Place)), 64) + TERMS * (2 * sizeof(Tap) + sizeof(Py_ssize_t)) + 64)
 
 
 cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
@@ -493,7 +611,8 @@ cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     s.weights = s.patch + whole(p.items * p.patch.item_pitch, 64) + SLACK
     s.sums = s.weights + whole(p.packed_bytes, 64)
     s.turned = s.sums + p.sums_bytes
-    s.at = <Py_ssize_t*> (s.turned + SLACK)
+    s.places = <Place*> (s.turned + SLACK)
+    s.at = <Py_ssize_t*> (s.places + pixels)
     s.out = <char**> (s.at + pixels)
     s.taps = <Tap*> (s.out + pixels)
     s.kept = s.taps + TERMS

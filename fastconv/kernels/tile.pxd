@@ -12,7 +12,7 @@ cdef enum:
     MAX_COLUMNS = 4
     MAX_VECTORS = 32           # a tile's sums
 
-# Where a tap's part of the sum starts: in the patch, and in a panel of weights.
+# Where a tap's part of the sum starts: bytes from a pixel's place in the patch, and rows of a panel of weights.
 cdef struct Tap:
     Py_ssize_t x
     Py_ssize_t weight
@@ -45,7 +45,8 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
         for r in range(rows):
             row[r] = patch + at[r]
     for i in range(n_taps):
-        w = weights + taps[i].weight
+        w = weights + taps[i].weight * rows * size if along_pixels else (
+            weights + taps[i].weight * columns * <Py_ssize_t> sizeof(V))
         x = patch + at[0] + taps[i].x
         for t in range(n_inner):
             if along_pixels:
