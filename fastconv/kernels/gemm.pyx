@@ -30,7 +30,7 @@ from fastconv.kernels.patch cimport (
 )
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, prefetch, vbool, vdouble, vfloat, vint16, vint32,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32,
     vint64, vlongdouble,
 )
 from fastconv.kernels.tile cimport MAX_VECTORS, Tap, rows_of_tile, tile_along_filters, tile_along_pixels
@@ -103,6 +103,8 @@ cdef struct Part:
     Py_ssize_t taps
     Py_ssize_t inner
     bint finite                # weights: taps on padding may be left out
+    const char* ahead          # what the next tiles will need of x: a line, and those of the channels that follow
+    Py_ssize_t ahead_pitch
 
 # A unit of work.
 cdef struct Block:
@@ -127,8 +129,9 @@ cdef void sum_filters(V* sums, const char* patch, const Py_ssize_t* at, const Ta
 
 cdef void sum_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                      const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
-                     Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    tile_along_pixels(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, columns)
+                     const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    tile_along_pixels(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows,
+                      columns)
 
 
 # ---------------------------------------------------------------- which taps a tile needs
@@ -264,8 +267,8 @@ cdef void tile_pixels(V* sums, const Plan* p, const Block* b, const Part* part, 
         fetch_filters(&p.epilogue, scratch.out[place.index], filter, width, columns)
     if plain:    # sums are results: stored where they belong at once
         sums, step = <V*> (scratch.out[place.index] + filter_offset(p.s, filter)), p.s.out_filter
-    sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps, scratch.inner,
-               part.inner, weights, not part.first, step, width, columns)
+    sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps,
+               scratch.inner, part.inner, weights, not part.first, step, part.ahead, part.ahead_pitch, width, columns)
     if part.last and not plain:
         finish(sums, &p.epilogue, b.group, filter, width, columns, True)
         store_filters(sums, &p.epilogue, scratch.out[place.index], filter, place.pixels, width, columns)
@@ -306,18 +309,6 @@ cdef inline void copy_tile(V* to, const Plan* p, const Part* part, const Scratch
     else: copy_rows(to, x, p.s.x_channel, part.cut.channels, 1)
 
 
-cdef inline void fetch_ahead(const Plan* p, const Part* part, const Scratch* scratch, const Place* place,
-                             Py_ssize_t start, Py_ssize_t channels) noexcept nogil:
-    """Asks for some channels of what a tile will see, while another one is summed."""
-    cdef const char* x = p.s.x + (part.cut.channel + start) * p.s.x_channel + scratch.at[place.index]
-    cdef Py_ssize_t i, bytes = place.pixels * p.size
-    for _ in range(min(channels, part.cut.channels - start)):
-        for i in range(0, bytes, 64):
-            prefetch(x + i, 0)
-        prefetch(x + bytes - 1, 0)
-        x += p.s.x_channel
-
-
 # ---------------------------------------------------------------- parts of a block
 
 cdef void see(const Plan* p, const Block* b, Part* part, Scratch* scratch) noexcept nogil:
@@ -334,14 +325,17 @@ cdef void see(const Plan* p, const Block* b, Part* part, Scratch* scratch) noexc
 cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                  const Place* next_place) noexcept nogil:
     """Adds a part of the sum to all filters of a tile: what it sees stays in the first cache."""
-    cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width
-    cdef Py_ssize_t channels = (part.cut.channels * p.panel + b.filters - 1) // b.filters    # to fetch meanwhile
+    cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, line = 0
+    cdef const char* x = p.s.x + part.cut.channel * p.s.x_channel
     if p.copies_tiles:
         copy_tile(<V*> scratch.patch, p, part, scratch, place)
     while filter < stop:
         width = panel_width(p, stop - filter)
-        if p.copies_tiles and next_place != NULL:
-            fetch_ahead(p, part, scratch, next_place, (filter - b.first_filter) // p.panel * channels, channels)
+        part.ahead, part.ahead_pitch = scratch.patch, 0
+        if p.copies_tiles and line < next_place.pixels * p.size + 64:    # a panel, a line of every channel
+            part.ahead = x + scratch.at[next_place.index] + min(line, next_place.pixels * p.size - 1)
+            part.ahead_pitch = p.s.x_channel
+            line += 64
         sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, filter, width), filter, width)
         filter += width
     return sums
@@ -353,10 +347,10 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
     cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, i
     cdef const char* weights
     see(p, b, part, scratch)
+    part.ahead, part.ahead_pitch = scratch.patch, 0
     if p.tiles_outside:
         for i in range(tiles):
-            sums = sum_tile(sums, p, b, part, scratch, scratch.places + i,
-                            scratch.places + i + 1 if i + 1 < tiles else NULL)
+            sums = sum_tile(sums, p, b, part, scratch, scratch.places + i, scratch.places + min(i + 1, tiles - 1))
         return
     while filter < stop:
         width = panel_width(p, stop - filter)

@@ -4,7 +4,7 @@ Its vectors run along filters, with one pixel's value at a time spread over a ve
 at a time spread. Inline, for each kernel and build to have its own.
 """
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, ZEROS, element_size, multiply_add,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, ZEROS, element_size, multiply_add, prefetch,
 )
 
 cdef enum:
@@ -23,11 +23,13 @@ cdef struct Tap:
 
 cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                          const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                         Py_ssize_t step, const int rows, const int columns, const bint along_pixels) noexcept nogil:
+                         Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, const int rows, const int columns,
+                         const bint along_pixels) noexcept nogil:
     """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
 
     Rows are pixels and columns vectors of filters, or the other way round. For each of `taps` and, within it, each of
-    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows.
+    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. With each, along
+    pixels, a line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`.
     """
     cdef V total[MAX_VECTORS]
     cdef V column[MAX_COLUMNS]
@@ -50,6 +52,8 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
         x = patch + at[0] + taps[i].x
         for t in range(n_inner):
             if along_pixels:
+                prefetch(ahead, 0)
+                ahead += ahead_pitch
                 for c in range(columns):
                     # volatile: load once and keep, or the compiler reloads the vector for each row of the tile
                     column[c] = (<volatile V*> (x + inner[t]))[c]
@@ -72,18 +76,21 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
 
 cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                            const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                           Py_ssize_t step, Py_ssize_t rows, const int columns,
-                           const bint along_pixels) noexcept nogil:
+                           Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows,
+                           const int columns, const bint along_pixels) noexcept nogil:
     """`tile_of` with its rows made a constant, so that the sums they index are registers."""
     if rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step,
-                PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead,
+                ahead_pitch, PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels)
     elif rows == 4:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 4, columns, along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, 4, columns,
+                along_pixels)
     elif rows == 2:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 2, columns, along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, 2, columns,
+                along_pixels)
     else:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, 1, columns, along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, 1, columns,
+                along_pixels)
 
 
 cdef inline Py_ssize_t rows_of_tile(Py_ssize_t left, Py_ssize_t most) noexcept nogil:
@@ -97,23 +104,26 @@ cdef inline void tile_along_filters(V* sums, const char* patch, const Py_ssize_t
                                     Py_ssize_t columns) noexcept nogil:
     """And with its columns. Of any number of pixels and vectors of filters up to a whole tile."""
     if columns == 4 and FILTER_COLUMNS >= 4:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 4, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 4, False)
     elif columns == 3 and FILTER_COLUMNS >= 3:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 3, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 3, False)
     elif columns == 2:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 2, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 2, False)
     else:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 1, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 1, False)
 
 
 cdef inline void tile_along_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps,
                                    Py_ssize_t n_taps, const Py_ssize_t* inner, Py_ssize_t n_inner,
-                                   const char* weights, bint resumed, Py_ssize_t step, Py_ssize_t rows,
-                                   Py_ssize_t columns) noexcept nogil:
+                                   const char* weights, bint resumed, Py_ssize_t step, const char* ahead,
+                                   Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """The same of filters and vectors of pixels."""
     if columns == 3 and PIXEL_COLUMNS >= 3:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 3, True)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 3,
+                  True)
     elif columns == 2:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 2, True)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 2,
+                  True)
     else:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, 1, True)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 1,
+                  True)
