@@ -8,7 +8,9 @@ from fastconv.kernels.lines cimport line_copier, line_copy, same_bits
 from fastconv.kernels.simd cimport (
     CAN_TURN, FILTER_ROWS, V, add, add_spread, element_size, prefetch, turn, vint32, vint64,
 )
-from fastconv.kernels.tile cimport MAX_ROWS
+
+cdef enum:
+    TURNED = 8                 # pixels that are transposed at once
 
 cdef struct Epilogue:
     const Layer* s
@@ -61,27 +63,34 @@ ctypedef fused Scalar:
 
 cdef inline void store_turned(const Epilogue* e, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
                               const int rows) noexcept nogil:
-    """The pixels of a transposed tile, whose rows hold MAX_ROWS, filter by filter."""
+    """The pixels of a transposed tile, whose rows hold TURNED, filter by filter."""
     cdef Py_ssize_t f, step = e.s.out_stride[e.s.rank - 1]
     cdef char* to
     cdef int r
     for f in range(n):
         to = out + filter_offset(e.s, filter + f)
         if step == sizeof(turned[0]):
-            memcpy(to, turned + f * MAX_ROWS, rows * sizeof(turned[0]))
+            memcpy(to, turned + f * TURNED, rows * sizeof(turned[0]))
         else:
             for r in range(rows):
-                (<Scalar*> (to + r * step))[0] = turned[f * MAX_ROWS + r]
+                (<Scalar*> (to + r * step))[0] = turned[f * TURNED + r]
 
 
 cdef inline void store_rows(const Epilogue* e, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
                             Py_ssize_t rows) noexcept nogil:
     """Constant rows: their copies are a few instructions."""
-    if rows == MAX_ROWS: store_turned(e, turned, out, filter, n, MAX_ROWS)
+    if rows == TURNED: store_turned(e, turned, out, filter, n, TURNED)
     elif rows == FILTER_ROWS: store_turned(e, turned, out, filter, n, FILTER_ROWS)
     elif rows == 4: store_turned(e, turned, out, filter, n, 4)
     elif rows == 2: store_turned(e, turned, out, filter, n, 2)
     else: store_turned(e, turned, out, filter, n, 1)
+
+
+cdef inline Py_ssize_t pixels_to_turn(Py_ssize_t left) noexcept nogil:
+    """How many of the pixels left are transposed at once, of the numbers that `store_rows` knows."""
+    if left >= TURNED:
+        return TURNED
+    return FILTER_ROWS if left == FILTER_ROWS else (4 if left >= 4 else (2 if left >= 2 else 1))
 
 
 cdef inline void turn_and_store(const Epilogue* e, char* turned, const char* sums, char* out, Py_ssize_t filter,
@@ -90,9 +99,9 @@ cdef inline void turn_and_store(const Epilogue* e, char* turned, const char* sum
     cdef Py_ssize_t c
     for c in range(columns):
         if e.size == 4:
-            turn(<vint32*> turned + c * MAX_ROWS, <const vint32*> sums + c, rows, columns)
+            turn(<vint32*> turned + c * TURNED, <const vint32*> sums + c, rows, columns)
         else:
-            turn(<vint64*> turned + c * MAX_ROWS, <const vint64*> sums + c, rows, columns)
+            turn(<vint64*> turned + c * TURNED, <const vint64*> sums + c, rows, columns)
     if e.size == 4:
         store_rows(e, <const uint32_t*> turned, out, filter, n, rows)
     else:
@@ -113,14 +122,17 @@ cdef inline void scatter_filters(const Epilogue* e, char* out, const char* sums,
 
 cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, char** out, Py_ssize_t filter,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """Pixel r goes to out[r]; `turned` is room for the tile transposed, MAX_ROWS pixels of it."""
-    cdef Py_ssize_t r, n = min(columns * e.lanes, e.filters - filter), step = e.s.out_stride[e.s.rank - 1]
-    if e.same_bytes and CAN_TURN and e.size >= 4 and e.lanes > 1 and e.s.out_filter > step and (
-            out[rows - 1] - out[0] == (rows - 1) * step):
-        turn_and_store(e, turned, <const char*> sums, out[0], filter, n, rows, columns)
-        return
-    for r in range(rows):
-        scatter_filters(e, out[r], <const char*> (sums + r * columns), filter, n)
+    """Pixel r goes to out[r]; `turned` is room for the tile transposed, TURNED pixels of it."""
+    cdef Py_ssize_t r = 0, m, n = min(columns * e.lanes, e.filters - filter), step = e.s.out_stride[e.s.rank - 1]
+    cdef bint turns = e.same_bytes and CAN_TURN and e.size >= 4 and e.lanes > 1 and e.s.out_filter > step
+    while r < rows:
+        m = pixels_to_turn(rows - r)
+        if turns and out[r + m - 1] - out[r] == (m - 1) * step:
+            turn_and_store(e, turned, <const char*> (sums + r * columns), out[r], filter, n, m, columns)
+        else:
+            m = 1
+            scatter_filters(e, out[r], <const char*> (sums + r * columns), filter, n)
+        r += m
 
 
 cdef inline void fetch_pixels(const Epilogue* e, const char* out, Py_ssize_t filter,

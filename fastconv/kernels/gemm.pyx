@@ -30,7 +30,7 @@ from fastconv.kernels.patch cimport (
 )
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32,
     vint64, vlongdouble,
 )
 from fastconv.kernels.tile cimport MAX_VECTORS, Tap, rows_of_tile, tile_along_filters, tile_along_pixels
@@ -56,6 +56,7 @@ cdef struct Plan:
     Py_ssize_t filters         # of a group, those of imaginary parts counted
     Py_ssize_t padded_filters  # whole vectors of them
     Py_ssize_t panel           # filters of a tile at most
+    Py_ssize_t tile_rows       # and pixels, if vectors run along filters
     Cut cut                    # the largest part of a sum
     Py_ssize_t terms           # of a whole sum
     Py_ssize_t items           # of a block, and its rows and columns
@@ -68,8 +69,7 @@ cdef struct Plan:
     Py_ssize_t filters_at_once
     Py_ssize_t filter_blocks
     Patch patch
-    bint tiles_outside         # all filters of a tile of pixels, then the next; else all tiles of a panel of filters
-    bint copies_tiles          # there is no patch: what a tile sees is copied for it
+    bint copies_tiles          # there is no patch: what a tile sees is copied for it, and used for all filters
     bint in_parts              # the sum is cut
     Py_ssize_t sums_bytes
     Py_ssize_t packed_bytes    # scratch for weights that are not packed ahead
@@ -324,15 +324,14 @@ cdef void see(const Plan* p, const Block* b, Part* part, Scratch* scratch) noexc
 
 cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                  const Place* next_place) noexcept nogil:
-    """Adds a part of the sum to all filters of a tile: what it sees stays in the first cache."""
+    """Adds a part of the sum to all filters of a tile: what it sees was copied, and stays in the first cache."""
     cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, line = 0
     cdef const char* x = p.s.x + part.cut.channel * p.s.x_channel
-    if p.copies_tiles:
-        copy_tile(<V*> scratch.patch, p, part, scratch, place)
+    copy_tile(<V*> scratch.patch, p, part, scratch, place)
     while filter < stop:
         width = panel_width(p, stop - filter)
         part.ahead, part.ahead_pitch = scratch.patch, 0
-        if p.copies_tiles and line < next_place.pixels * p.size + 64:    # a panel, a line of every channel
+        if line < next_place.pixels * p.size + 64:    # a panel, a line of every channel
             part.ahead = x + scratch.at[next_place.index] + min(line, next_place.pixels * p.size - 1)
             part.ahead_pitch = p.s.x_channel
             line += 64
@@ -348,7 +347,7 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
     cdef const char* weights
     see(p, b, part, scratch)
     part.ahead, part.ahead_pitch = scratch.patch, 0
-    if p.tiles_outside:
+    if p.copies_tiles:
         for i in range(tiles):
             sums = sum_tile(sums, p, b, part, scratch, scratch.places + i, scratch.places + min(i + 1, tiles - 1))
         return
@@ -389,9 +388,9 @@ cdef Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scratch) noe
                 scratch.out[pixels] = out + column * p.s.out_stride[p.s.rank - 1]
                 pixels += 1
     while q < pixels:
-        rows = rows_of_tile(pixels - q, FILTER_ROWS)
-        if pixels >= FILTER_ROWS:
-            rows = FILTER_ROWS
+        rows = rows_of_tile(pixels - q, p.tile_rows)
+        if pixels >= p.tile_rows:
+            rows = p.tile_rows
             q = min(q, pixels - rows)
         scratch.places[n] = Place(q, rows, q)
         q += rows
@@ -558,6 +557,7 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
     p.s, p.size, p.lanes, p.along_pixels = s, size, lanes, along_pixels
     p.filters = s.filters * s.planes
     p.panel = PIXEL_ROWS if along_pixels else share((p.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
+    p.tile_rows = THIN_ROWS if p.panel == lanes else FILTER_ROWS
     p.padded_filters = p.filters if along_pixels else whole(p.filters, lanes)
     p.all_items = 1
     for axis in range(s.leading):
@@ -566,8 +566,7 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
         p.all_items *= s.out_size[axis]
     p.epilogue = epilogue_of(s, size, lanes)
     axis = s.rank - 1
-    p.tiles_outside = along_pixels and s.packed != NULL
-    p.copies_tiles = p.tiles_outside and is_product(s, size) and s.out_size[1] >= lanes
+    p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.out_size[1] >= lanes
     cut_sum(&p)
     cut_pixels(&p)
     cut_filters(&p)

@@ -48,6 +48,7 @@ cdef extern from * nogil:
       #define FC_PIXEL_ROWS 4      /* 4 x 3 sums, 3 columns of pixels, 1 weight */
       #define FC_PIXEL_COLUMNS 3
     #endif
+    #define FC_THIN_ROWS 12    /* as many sums as the latency of a multiply-add asks for */
     #if FC_BYTES == 16
       #define FC_ZIP_LOW_32 0, 4, 1, 5
       #define FC_ZIP_HIGH_32 2, 6, 3, 7
@@ -112,6 +113,7 @@ cdef extern from * nogil:
         LINE_COLUMNS "FC_LINE_COLUMNS"   # and in a tile of one row
         FILTER_ROWS "FC_FILTER_ROWS"     # pixels in a tile whose vectors run along filters
         FILTER_COLUMNS "FC_FILTER_COLUMNS"
+        THIN_ROWS "FC_THIN_ROWS"         # pixels in such a tile if it has one column
         PIXEL_ROWS "FC_PIXEL_ROWS"       # filters in a tile whose vectors run along pixels
         PIXEL_COLUMNS "FC_PIXEL_COLUMNS"
         CAN_TURN "FC_CAN_TURN"           # whether the compiler shuffles vectors

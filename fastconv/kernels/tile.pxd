@@ -4,11 +4,11 @@ Its vectors run along filters, with one pixel's value at a time spread over a ve
 at a time spread. Inline, for each kernel and build to have its own.
 """
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, V, ZEROS, element_size, multiply_add, prefetch,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, ZEROS, element_size, multiply_add, prefetch,
 )
 
 cdef enum:
-    MAX_ROWS = 8
+    MAX_ROWS = 12
     MAX_COLUMNS = 4
     MAX_VECTORS = 32           # a tile's sums
 
@@ -79,7 +79,10 @@ cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, con
                            Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows,
                            const int columns, const bint along_pixels) noexcept nogil:
     """`tile_of` with its rows made a constant, so that the sums they index are registers."""
-    if rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
+    if columns == 1 and not along_pixels and rows == THIN_ROWS:
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, THIN_ROWS,
+                columns, along_pixels)
+    elif rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
         tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead,
                 ahead_pitch, PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels)
     elif rows == 4:

@@ -24,13 +24,13 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from fastconv.kernels.border cimport share, whole
-from fastconv.kernels.epilogue cimport Epilogue, epilogue_of, finish, store_pixels
+from fastconv.kernels.epilogue cimport TURNED, Epilogue, epilogue_of, finish, store_pixels
 from fastconv.kernels.layer cimport Convolution, Layer, Packed
 from fastconv.kernels.lines cimport FLOAT32, FLOAT64
 from fastconv.kernels.patch cimport Cut, Patch, gather, item_target, outer_taps, patch_of, tap_offset
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, element_size, vdouble, vfloat
-from fastconv.kernels.tile cimport MAX_ROWS, Tap, rows_of_tile, tile_along_filters
+from fastconv.kernels.tile cimport Tap, rows_of_tile, tile_along_filters
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
@@ -229,10 +229,10 @@ cdef void store_row(R* sums, const Plan* p, const Block* b, char* out, char* tur
                     Py_ssize_t pixels, Py_ssize_t columns) noexcept nogil:
     """A row of pixels of a panel of filters."""
     cdef Py_ssize_t q = 0, rows, i, step = p.s.out_stride[p.s.rank - 1]
-    cdef char* at[MAX_ROWS]
+    cdef char* at[TURNED]
     finish(sums, &p.epilogue, b.group, filter, pixels, columns, False)
     while q < pixels:
-        rows = rows_of_tile(pixels - q, MAX_ROWS)
+        rows = rows_of_tile(pixels - q, TURNED)
         for i in range(rows):
             at[i] = out + (q + i) * step
         store_pixels(sums + q * columns, &p.epilogue, turned, at, filter, rows, columns)
