@@ -11,7 +11,7 @@ _Layout: TypeAlias = Literal["channels_first", "channels_last"]
 _Activation: TypeAlias = (
     Literal["relu", "relu6", "sigmoid", "tanh", "silu", "leaky_relu"] | tuple[Literal["leaky_relu"], float]
 )
-_Algorithm: TypeAlias = Literal["auto", "filters", "pixels", "depthwise"]
+_Algorithm: TypeAlias = Literal["auto", "filters", "pixels", "depthwise", "winograd"]
 
 def conv(
     x: ArrayLike,
