@@ -1,4 +1,4 @@
-"""Winograd's algorithm: where it is taken, how exact it is, and what becomes of numbers that its transforms cannot bear."""
+"""Winograd's algorithm: where it is taken, how exact it is, and what becomes of numbers that it cannot bear."""
 from itertools import product
 
 import numpy as np

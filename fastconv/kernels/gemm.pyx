@@ -30,8 +30,8 @@ from fastconv.kernels.patch cimport (
 )
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32,
-    vint64, vlongdouble,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, element_size, vbool, vdouble, vfloat,
+    vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.tile cimport MAX_VECTORS, Tap, rows_of_tile, tile_along_filters, tile_along_pixels
 from fastconv.kernels.weights cimport pack_panel
@@ -86,6 +86,7 @@ cdef struct Scratch:
     Tap* taps                  # of the part of the sum
     Tap* kept                  # those that do not lie wholly on padding for a tile
     Py_ssize_t* inner          # from a tap, to the terms that follow
+    char* end
 
 # A tile's, among the pixels of a block.
 cdef struct Place:
@@ -119,7 +120,7 @@ cdef struct Block:
     Py_ssize_t columns
 
 
-# ---------------------------------------------------------------- tiles, functions of their own for the sake of registers
+# ---------------------------------------------------------------- tiles: functions of their own, for their registers
 
 cdef void sum_filters(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                       const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
@@ -288,12 +289,11 @@ cdef V* add_tile(V* sums, const Plan* p, const Block* b, const Part* part, Scrat
     return sums + MAX_VECTORS if p.in_parts else sums
 
 
-# ---------------------------------------------------------------- products of matrices: what a tile sees is copied for it
+# ---------------------------------------------------------------- products of matrices: what a tile sees is copied
 
 cdef inline void copy_rows(V* to, const char* x, Py_ssize_t pitch, Py_ssize_t n, const int columns) noexcept nogil:
-    cdef Py_ssize_t t
     cdef int c
-    for t in range(n):
+    for _ in range(n):
         for c in range(columns):
             (<volatile V*> to)[c] = (<const V*> x)[c]
         x += pitch
@@ -359,8 +359,8 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
         filter += width
 
 
-# ---------------------------------------------------------------- where tiles are; one that would reach too far is moved
-# back over its neighbour: the same bits
+# ---------------------------------------------------------------- where tiles are
+# One that would reach too far is moved back over its neighbour: the same bits.
 
 cdef Py_ssize_t row_at(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
     """Where the first pixel of a block's row is in its patch; in x, if tiles are copied."""
@@ -585,19 +585,12 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
 cdef Py_ssize_t tiles(const Plan* p) noexcept nogil:
     """Tiles of a block at most."""
     cdef Py_ssize_t panels = (p.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
-    if p.along_pixels:
-        return panels * max(p.items * p.rows * ((p.columns + wide - 1) // wide),
-                            (p.items * p.rows * p.columns + wide - 1) // wide)
+    if p.along_pixels:    # one more where whole vectors are copied
+        return panels * p.items * p.rows * ((p.columns + wide - 1) // wide + 1)
     return panels * (p.items * p.rows * p.columns // FILTER_ROWS + 3)
 
 
 # Scratch, a worker's part: patch (with room to read a tile too far), weights, sums, turned, tables.
-cdef Py_ssize_t scratch_bytes(const Plan* p) noexcept nogil:
-    cdef Py_ssize_t pixels = p.items * p.rows * p.columns
-    return (whole(p.items * p.patch.item_pitch, 64) + SLACK + whole(p.packed_bytes, 64) + p.sums_bytes
-            + SLACK + whole(pixels * (2 * sizeof(char*) + sizeof(Place)), 64) + TERMS * (2 * sizeof(Tap) + sizeof(Py_ssize_t)) + 64)
-
-
 cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     cdef Scratch s
     cdef Py_ssize_t pixels = p.items * p.rows * p.columns
@@ -611,7 +604,13 @@ cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     s.taps = <Tap*> (s.out + pixels)
     s.kept = s.taps + TERMS
     s.inner = <Py_ssize_t*> (s.kept + TERMS)
-    memset(s.patch, 0, whole(p.items * p.patch.item_pitch, 64) + SLACK)
+    s.end = <char*> (s.inner + TERMS)
+    return s
+
+
+cdef Scratch prepared(const Plan* p, char* memory) noexcept nogil:
+    cdef Scratch s = laid_out(p, memory)
+    memset(s.patch, 0, s.weights - s.patch)
     return s
 
 
@@ -627,17 +626,17 @@ cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noe
     cdef char* memory
     n = blocks(&p)
     workers = max(1, min(workers, n))
-    per_worker = whole(scratch_bytes(&p), 64) + 64
+    per_worker = whole(laid_out(&p, NULL).end - <char*> NULL, 64)
     memory = <char*> malloc(workers * per_worker + 64)
     if memory == NULL:
         return -1
     if workers == 1:
-        scratch = laid_out(&p, aligned(memory))
+        scratch = prepared(&p, aligned(memory))
         for i in range(n):
             block(like, &p, i, &scratch)
     else:
         with parallel(num_threads=<int> workers):
-            scratch = laid_out(&p, aligned(memory) + threadid() * per_worker)
+            scratch = prepared(&p, aligned(memory) + threadid() * per_worker)
             for i in prange(n, schedule="dynamic"):
                 block(like, &p, i, &scratch)
     free(memory)

@@ -432,7 +432,7 @@ cdef int run(R* like, const Layer* s, char* not_finite, Py_ssize_t workers) noex
     plan(&p, s, size, sizeof(R) // size, workers)
     n = blocks(&p)
     workers = max(1, min(workers, n))
-    per_worker = laid_out(&p, NULL).end - <char*> NULL
+    per_worker = whole(laid_out(&p, NULL).end - <char*> NULL, 64)
     memory = <char*> malloc(workers * per_worker + 64)
     if memory == NULL:
         return -1
