@@ -572,13 +572,28 @@ cdef tuple weight_gradient(cnp.ndarray x, cnp.ndarray g, tuple shape, Window win
         x, g = (x.conj(), g) if conjugate_x else (x, g.conj())
     x, g = grouped(readable(x, dtype), rank, last, groups), grouped(readable(g, dtype), rank, last, groups)
     target = in_groups(y, rank + 1, groups)
-    if is_product(window) and shape[0] > groups * shape[1]:    # the same with the smaller factor as the weight
-        x, g, target = g, x, target.swapaxes(1, 2)
+    if is_product(window):
+        return [product_gradient(x, g, target, rank)], y
     x = samples_inside(x, rank, (2, 1, 0))
     g = samples_inside(g, rank, (1, 2, 0))
     target = target.transpose(2, 0, 1, *range(3, rank + 3))
     return [with_terms(x, g, None, target, window.dilation, window.stride, window.before, window.boundary,
                        (IDENTITY, 0.0))], y
+
+
+cdef Convolution product_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray target, int rank):
+    """The weight gradient of a layer that is a product of matrices: another one, summed over pixels and samples.
+
+    Pixels are its channels, a window over all samples its kernel, and the channels of the smaller factor its filters.
+    """
+    shape, axes = (<object> x).shape, x.ndim - rank - 2
+    x = x.reshape((prod(shape[:axes]),) + shape[axes:axes + 2] + (prod(shape[axes + 2:]),))
+    g = g.reshape((<object> x).shape[:2] + (g.shape[axes + 1], x.shape[3]))
+    target = target[(..., *(0,) * rank)]
+    if g.shape[2] > x.shape[2]:
+        x, g, target = g, x, target.swapaxes(1, 2)
+    return with_terms(x.transpose(1, 3, 0, 2), g.transpose(1, 2, 3, 0)[..., None], None, target[:, :, None], (1, 1),
+                      (1, 1), (0, 0), FILL, (IDENTITY, 0.0))
 
 
 def conv_transpose_input(input_size, weight, grad_output, stride, padding, output_padding, groups, dilation,
