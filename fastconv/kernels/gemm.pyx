@@ -70,6 +70,7 @@ cdef struct Plan:
     Py_ssize_t filter_blocks
     Patch patch
     bint copies_tiles          # there is no patch: what a tile sees is copied for it, and used for all filters
+    bint in_place              # x is its own patch
     bint in_parts              # the sum is cut
     Py_ssize_t sums_bytes
     Py_ssize_t packed_bytes    # scratch for weights that are not packed ahead
@@ -280,7 +281,7 @@ cdef V* add_tile(V* sums, const Plan* p, const Block* b, const Part* part, Scrat
     """Adds a part of the sum to one tile. Returns where the next one's sums are."""
     cdef const Tap* taps = scratch.taps
     cdef Py_ssize_t n_taps = part.taps
-    if part.finite and n_taps > 1 and p.s.boundary == FILL and not p.copies_tiles:
+    if part.finite and n_taps > 1 and p.s.boundary == FILL and not p.in_place:
         taps = keep_taps(p, b, &part.cut, scratch, place, &n_taps)
     if p.along_pixels:
         tile_pixels(sums, p, b, part, scratch, place, taps, n_taps, weights, filter, width)
@@ -312,10 +313,15 @@ cdef inline void copy_tile(V* to, const Plan* p, const Part* part, const Scratch
 # ---------------------------------------------------------------- parts of a block
 
 cdef void see(const Plan* p, const Block* b, Part* part, Scratch* scratch) noexcept nogil:
-    """Gathers what a part of the sum needs of x, if that is not copied tile by tile, and finds its terms there."""
+    """Gathers what a part of the sum needs of x, if that is not found there, and finds its terms."""
+    cdef const Layer* s = p.s
+    cdef int axis = s.rank - 1
     cdef Py_ssize_t item
     part.x = scratch.patch
-    if not p.copies_tiles:
+    if p.in_place:
+        part.x = (s.x + part.cut.channel * s.x_channel + part.cut.column * s.dilation[axis] * s.x_stride[axis]
+                  + part.cut.row * s.dilation[axis - 1] * s.x_stride[axis - 1])
+    elif not p.copies_tiles:
         for item in range(b.items):
             gather(&p.patch, &part.cut, b.group, b.item + item, b.row, b.column,
                    scratch.patch + item * p.patch.item_pitch)
@@ -363,11 +369,14 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
 # One that would reach too far is moved back over its neighbour: the same bits.
 
 cdef Py_ssize_t row_at(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
-    """Where the first pixel of a block's row is in its patch; in x, if tiles are copied."""
-    if p.copies_tiles:
-        return (item_origin(p.s, b.item + item) - p.s.x + b.group * p.s.x_group + b.column * p.size
-                + (b.row + row) * p.s.x_stride[p.s.rank - 2])
-    return item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
+    """Where the first pixel of a block's row is in its patch; in x, if there is none."""
+    cdef const Layer* s = p.s
+    cdef int axis = s.rank - 1
+    if not (p.copies_tiles or p.in_place):
+        return item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
+    return (item_origin(s, b.item + item) - s.x + b.group * s.x_group
+            + (b.column * s.stride[axis] - s.offset[axis]) * s.x_stride[axis]
+            + ((b.row + row) * s.stride[axis - 1] - s.offset[axis - 1]) * s.x_stride[axis - 1])
 
 
 cdef inline char* row_target(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
@@ -466,6 +475,17 @@ cdef bint is_product(const Layer* s, Py_ssize_t size) noexcept nogil:
             and s.element != BOOL)
 
 
+cdef bint fills_a_patch(const Layer* s, Py_ssize_t size) noexcept nogil:
+    """Whether the channels of a pixel lie side by side in x as they are computed with, and no window meets a border."""
+    cdef int axis
+    for axis in range(s.rank):
+        if s.offset[axis] > 0 or (s.x_size[axis] <= (s.out_size[axis] - 1) * s.stride[axis] - s.offset[axis]
+                                  + (s.kernel_size[axis] - 1) * s.dilation[axis]):
+            return False
+    return (s.rank == 2 and s.planes == 1 and s.x_channel == size and same_bits(s.x_element, s.element)
+            and s.element != BOOL)
+
+
 cdef void cut_sum(Plan* p) noexcept nogil:
     """Parts of the sum: whole taps if they fit, then as many channels as do, all parts alike."""
     cdef const Layer* s = p.s
@@ -488,10 +508,13 @@ cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns
     p.item_blocks = (p.all_items + items - 1) // items
     p.bands = (p.s.out_size[axis - 1] + rows - 1) // rows
     p.pieces = (p.s.out_size[axis] + columns - 1) // columns
-    p.patch = patch_of(p.s, p.size, &p.cut, rows, columns, p.along_pixels, False)
+    p.patch = patch_of(p.s, p.size, &p.cut, rows, columns, p.along_pixels, p.in_place)
     if p.copies_tiles:
         p.patch.channel_pitch = PIXEL_COLUMNS * p.lanes * p.size
         p.patch.item_pitch = p.cut.channels * p.patch.channel_pitch
+    elif p.in_place:
+        p.patch.channel_pitch, p.patch.item_pitch = p.size, 0
+        p.patch.row_pitch, p.patch.column_pitch = p.s.x_stride[axis - 1], p.s.x_stride[axis]
 
 
 cdef bint halve_pixels(Plan* p) noexcept nogil:
@@ -568,6 +591,7 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
     p.epilogue = epilogue_of(s, size, lanes)
     axis = s.rank - 1
     p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.out_size[1] >= lanes
+    p.in_place = not along_pixels and fills_a_patch(s, size)
     cut_sum(&p)
     cut_pixels(&p)
     cut_filters(&p)
