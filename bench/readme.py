@@ -77,14 +77,21 @@ def _suite(result: dict) -> str:
     return f"{result['title']}, workers: {first}\n\n{table}"
 
 
-def text(results: list[dict]) -> str:
-    """The part of README.md between its two comment lines."""
+def _source(results: list[dict]) -> str:
+    """Where and with what the results of one machine were measured."""
     last = results[-1]
     machine = last["machine"]
     versions = {name: version for result in results for name, version in result["versions"].items()}
-    source = (f"{machine['cpu']}, {machine['cpus']} CPUs, {last['isa']} kernels, Python {machine['python']}, "
-              + ", ".join(f"{name} {version}" for name, version in versions.items()) + f"; {last['date']}.")
-    return "\n\n".join([*map(_suite, results), source])
+    return (f"{machine['cpu']}, {machine['cpus']} CPUs, {last['isa']} kernels, Python {machine['python']}, "
+            + ", ".join(f"{name} {version}" for name, version in versions.items()) + f"; {last['date']}.")
+
+
+def text(results: list[dict]) -> str:
+    """The part of README.md between its two comment lines: tables, each machine's together."""
+    machines = {}
+    for result in results:
+        machines.setdefault(result["machine"]["cpu"], []).append(result)
+    return "\n\n".join(part for found in machines.values() for part in [*map(_suite, found), _source(found)])
 
 
 def rewritten(readme: str, part: str) -> str:

@@ -9,6 +9,10 @@ from fastconv.kernels.border cimport whole, within
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport BOOL, line_copier, line_copy, same_bits
 from fastconv.kernels.problem cimport FILL
+from fastconv.kernels.simd cimport vbool
+
+cdef enum:
+    SHORT_ROW = 1024           # bytes
 
 # Part of a sum: some channels, outer taps, kernel rows and kernel columns, each `size` from `start`.
 cdef struct Cut:
@@ -197,6 +201,24 @@ cdef inline void clear(char* to, Py_ssize_t bytes) noexcept nogil:
         (<volatile uint32_t*> to)[i] = 0
 
 
+cdef inline void copy_row(char* to, const char* row, Py_ssize_t bytes) noexcept nogil:
+    """memcpy without its call, which costs as much as a short row: by vectors, the last one over its neighbour."""
+    cdef Py_ssize_t i = 0, last = bytes - <Py_ssize_t> sizeof(vbool)
+    if 0 <= last and bytes <= SHORT_ROW:
+        while i < last:
+            (<volatile vbool*> (to + i))[0] = (<const vbool*> (row + i))[0]    # volatile: else a call after all
+            i += sizeof(vbool)
+        (<volatile vbool*> (to + last))[0] = (<const vbool*> (row + last))[0]
+    elif 16 <= bytes <= 32:
+        memcpy(to, row, 16)
+        memcpy(to + bytes - 16, row + bytes - 16, 16)
+    elif 32 < bytes <= 64:
+        memcpy(to, row, 32)
+        memcpy(to + bytes - 32, row + bytes - 32, 32)
+    else:
+        memcpy(to, row, bytes)
+
+
 cdef inline void gather_border(const Patch* p, const Stretch* t, const char* row, char* to) noexcept nogil:
     """A run's elements outside x, where the border is not zeros."""
     cdef int axis = p.s.rank - 1
@@ -220,7 +242,7 @@ cdef inline void gather_run(const Patch* p, const Stretch* t, const char* row, c
         clear(to, t.left * size)
         clear(to + t.right * size, (p.columns.length - t.right) * size)
     if p.same_bytes and stride * p.columns.step == size:
-        memcpy(to + t.left * size, row + t.first * stride, n * size)
+        copy_row(to + t.left * size, row + t.first * stride, n * size)
     elif n > 0:
         p.copy(to + t.left * size, size, row + t.first * stride, p.columns.step * stride, n)
 
@@ -311,7 +333,7 @@ cdef inline void gather_channel(const Patch* p, const Stretch* t, const char* ro
         row += t.first * p.s.x_stride[p.s.rank - 1]
         to += t.left * size
         for i in range(lines):
-            memcpy(to + i * p.row_pitch, row + i * x_step, bytes)
+            copy_row(to + i * p.row_pitch, row + i * x_step, bytes)
     else:
         for i in range(lines):
             gather_run(p, t, row + i * x_step, to + i * p.row_pitch)
