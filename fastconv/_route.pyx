@@ -176,7 +176,7 @@ cdef int _pack(Convolution problem, Py_ssize_t workers, dict packed) except -1:
             packed[key] = kernel.packed(problem, workers)
         problem.keep(packed[key])
     elif kernel is _winograd or problem.weight_bytes <= (
-            _LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS else _SMALL_WEIGHTS):
+            _LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS or problem.algorithm == "pixels" else _SMALL_WEIGHTS):
         problem.keep(kernel.packed(problem, workers))
     return 0
 

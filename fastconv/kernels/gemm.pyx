@@ -667,13 +667,13 @@ cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noe
     return 0
 
 
-cdef bint pack_group(const Plan* p, Py_ssize_t group, char* to) noexcept nogil:
-    """[panel][part of the sum][term][filter]. Whether all weights are finite."""
+cdef bint pack_filters(const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t stop, char* to) noexcept nogil:
+    """[panel][part of the sum][term][filter], of some filters. Whether all weights are finite."""
     cdef Cut cut
-    cdef Py_ssize_t filter = 0, width
+    cdef Py_ssize_t width
     cdef bint finite = True, more
-    while filter < p.filters:
-        width = panel_width(p, p.filters - filter)
+    while filter < stop:
+        width = panel_width(p, stop - filter)
         cut = first_cut(p)
         more = True
         while more:
@@ -687,14 +687,17 @@ cdef bint pack_group(const Plan* p, Py_ssize_t group, char* to) noexcept nogil:
 cdef Py_ssize_t run_packing(V* like, const Layer* s, bint along_pixels, char* to, bint* finite,
                             Py_ssize_t workers) noexcept nogil:
     """Packs the weights to `to`, if that is not NULL; returns the bytes it takes."""
-    cdef Py_ssize_t size = element_size(like), group, infinite = 0, group_bytes
+    cdef Py_ssize_t size = element_size(like), i, filter, panels, bytes, infinite = 0
     cdef Plan p = planned(s, size, sizeof(V) // size, along_pixels, 1)
-    group_bytes = p.padded_filters * p.terms * size
+    panels = (p.filters + p.panel - 1) // p.panel
+    bytes = p.terms * size
     if to != NULL:
-        for group in prange(s.groups, num_threads=<int> workers):
-            infinite += not pack_group(&p, group, to + group * group_bytes)
+        for i in prange(s.groups * panels, num_threads=<int> max(1, min(workers, s.groups * panels))):
+            filter = i % panels * p.panel
+            infinite += not pack_filters(&p, i // panels, filter, min(p.filters, filter + p.panel),
+                                         to + (i // panels * p.padded_filters + filter) * bytes)
         finite[0] = infinite == 0
-    return s.groups * group_bytes
+    return s.groups * p.padded_filters * bytes
 
 
 cdef Py_ssize_t packing(const Layer* s, bint along_pixels, char* to, bint* finite, Py_ssize_t workers) noexcept nogil:
