@@ -165,6 +165,8 @@ cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, 
                     memcpy(place + 8 * size, <char*> (turned + 8) + i * 8 * size, 8 * size)
                 elif m == 8:
                     memcpy(place, <char*> turned + i * 8 * size, 8 * size)
+                elif m == 4:
+                    memcpy(place, <char*> turned + i * 8 * size, 4 * size)
                 else:
                     memcpy(place, <char*> turned + i * 8 * size, min(8, m) * size)
                     memcpy(place + 8 * size, <char*> (turned + 8) + i * 8 * size, max(0, m - 8) * size)
