@@ -31,13 +31,13 @@ def fits(pool, layout):
     return layout == "channels_first" or len(pool.x) > pool.rank
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_shapes(dtype, layout):
-    for i, pool in enumerate(SHAPES):
-        if fits(pool, layout):
-            for call in forward(pool, dtype, layout, i):
-                call.check()
+def test_shapes(dtype):
+    """In the one layout or the other."""
+    for i, pool in enumerate(SHAPES, DTYPES.index(dtype)):
+        layout = LAYOUTS[i % 2 if len(pool.x) > pool.rank else 0]
+        for call in forward(pool, dtype, layout, i):
+            call.check()
 
 
 @pytest.mark.parametrize("dtype", "Bf")
