@@ -312,9 +312,9 @@ def test_extras_are_keyword_only(function, most):
 def test_ranks_that_are_too_many(name):
     """As many spatial axes as the kernels know, or an error that says how many; never a wrong result."""
     x = np.ones((2,) * 9)
+    said = ""
     try:
         y = getattr(fastconv, name)(**pool(name, x=x, kernel_size=(2,) * 9))
     except ValueError as error:
-        assert str(error).startswith(("`kernel_size`", "`x`"))
-    else:
-        assert y.shape == (1,) * 9
+        said = str(error)
+    assert said.startswith(("`kernel_size`", "`x`")) if said else y.shape == (1,) * 9
