@@ -1,7 +1,7 @@
 """Scratch memory of layers and pools: how far a fresh process grows during one call, in MiB a worker.
 
-The result is not part of it; the inputs, the result (where the call takes one) and weights that a layer or a model packed are there before. Exact
-to 0.2 MiB, which the first use of threads takes too. Linux.
+The result is not counted. The inputs, the result (where the call takes one) and weights that a layer or a model packed
+are there before. Exact to 0.2 MiB, which the first use of threads takes too. Linux.
 """
 import argparse
 import ctypes
