@@ -84,11 +84,6 @@ cdef tuple named_pads(str padding, Py_ssize_t n, Py_ssize_t extent, Py_ssize_t s
 
 cdef class Window:
     """A layer's window on images of one size: sizes per axis, checked."""
-    cdef readonly int rank
-    cdef readonly int boundary
-    cdef readonly tuple kernel, stride, dilation, before, after, sizes
-    cdef str name    # of the argument that `sizes` come from
-
     def __init__(self, tuple kernel, stride, padding, dilation, padding_mode, tuple sizes, str name="x"):
         self.name = name
         cdef int rank = len(kernel)

@@ -6,8 +6,10 @@ Compiled, as the gate is, for the sake of small arrays.
 from fastconv import _fft
 from fastconv._isa import isa, kernels
 from fastconv._workers import threads
+from fastconv.kernels import spread
 
 from fastconv.kernels.layer cimport Convolution, Layer
+from fastconv.kernels.pooling cimport Pooling
 from fastconv.kernels.problem cimport Problem
 
 cdef object _direct = kernels("direct").correlate
@@ -220,3 +222,23 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
             _save_products(problem, count, packed)
         else:
             _sum(problem, count, packed)
+
+
+# ---------------------------------------------------------------- pooling
+
+_pool = kernels("pool")
+# One core reads some 20 GB/s: one more thread for every 20 microseconds of that, as above.
+cdef double _BYTES_A_THREAD = 4e5
+
+
+def run_pools(list problems, workers):
+    """Compute the records' outputs."""
+    cdef Pooling problem
+    for problem in problems:
+        if problem.work:
+            _pool.reduce(problem, threads(workers, 1 + int(problem.bytes / _BYTES_A_THREAD)))
+
+
+def put(y, at, x, bint add, workers):
+    """Values to where indices say, in arrays (items, elements)."""
+    spread.put(*spread.as_numbers(y, at, x), add, threads(workers, 1 + int(x.nbytes / _BYTES_A_THREAD)))

@@ -365,7 +365,8 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
 cdef Py_ssize_t row_at(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
     """Where the first pixel of a block's row is in its patch; in x, if tiles are copied."""
     if p.copies_tiles:
-        return item_origin(p.s, b.item + item) - p.s.x + b.group * p.s.x_group + b.column * p.size
+        return (item_origin(p.s, b.item + item) - p.s.x + b.group * p.s.x_group + b.column * p.size
+                + (b.row + row) * p.s.x_stride[p.s.rank - 2])
     return item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
 
 

@@ -227,13 +227,15 @@ cdef inline bint pack_dense(const Layer* s, Py_ssize_t size, Py_ssize_t group, c
 
 cdef inline bint pack_panel(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
                             Py_ssize_t width, char* to) noexcept nogil:
-    """Packs `width` filters' part of the sum. Whether all weights are finite."""
+    """Packs `width` filters' part of the sum. Whether all weights are finite, as far as that matters: a single tap is
+    never left out."""
     cdef line_copy copy = line_copier(s.weight_element, s.element)
     cdef Py_ssize_t outer, row, column, c
     cdef const char* at
     cdef const char* start = to
+    cdef bint one_tap = cut.outers * cut.rows * cut.columns == 1
     if pack_dense(s, size, group, cut, first, width, to):
-        return all_finite(s.element, start, cut.channels * cut.outers * cut.rows * cut.columns * width)
+        return one_tap or all_finite(s.element, start, cut.channels * cut.outers * cut.rows * cut.columns * width)
     for outer in range(cut.outers):
         for row in range(cut.rows):
             for column in range(cut.columns):
@@ -241,4 +243,4 @@ cdef inline bint pack_panel(const Layer* s, Py_ssize_t size, Py_ssize_t group, c
                 for c in range(cut.channels):
                     pack_filters(s, copy, size, at, cut.channel + c, first, width, to)
                     to += width * size
-    return all_finite(s.element, start, (to - start) // size)
+    return one_tap or all_finite(s.element, start, (to - start) // size)

@@ -1,0 +1,771 @@
+"""The gate of pooling: its arguments, checked and normalised once, become records for the kernels.
+
+Layouts are strides, complex numbers two real parts along an axis in front, adaptive windows tables, and gradients
+sums of windows themselves, so that the kernels know one pooling: x (*leading, *spatial, inner).
+"""
+from math import isfinite, prod
+
+cimport numpy as cnp
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from fastconv._geometry cimport (
+    COMPUTED, PART, SIZE, as_array, check_dtype, check_out, computes_into, named, reads_by_lines,
+)
+from fastconv._layer_geometry cimport (
+    LAYOUTS, Window, channels_first, is_sequence, new_or_given, per_axis, rank_of, whole_number,
+)
+from fastconv.kernels.lines cimport (
+    BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, LONGDOUBLE, UINT8, UINT16, UINT32, UINT64,
+)
+from fastconv.kernels.order cimport LARGEST, SMALLEST, TOTAL
+from fastconv.kernels.pooling cimport AS_IT_IS, MEAN, ROOT, Finish, Pool, Pooling
+from fastconv.kernels.problem cimport MAX_RANK
+
+cnp.import_array()
+
+cdef tuple PADDINGS = ("valid", "same", "same_lower")
+cdef object EXACT = 2**53    # whole numbers below it are numbers of float64
+
+
+# ---------------------------------------------------------------- windows
+
+cdef class Axes:
+    """What the spatial axes are reduced by: one tuple element for each of them."""
+    cdef readonly int rank
+    cdef readonly tuple kernel, stride, dilation, before, outputs
+    cdef readonly tuple tables      # (starts, counts), or None where windows are regular
+    cdef readonly tuple padded      # elements up to which padding is counted, for the divisors
+
+    def __init__(self, tuple kernel, tuple stride, tuple dilation, tuple before, tuple outputs, tuple padded,
+                 tuple tables=None):
+        self.rank, self.kernel, self.stride, self.dilation = len(kernel), kernel, stride, dilation
+        self.before, self.outputs, self.padded = before, outputs, padded
+        self.tables = (None,) * len(kernel) if tables is None else tables
+
+
+cdef int check_shape(tuple shape, int rank, bint last, str name) except -1:
+    cdef int least = rank + 1 if last else rank
+    if not least <= len(shape) < MAX_RANK - 2:
+        raise ValueError(f"`{name}` must have {rank} spatial axes{' and channels' if last else ''}, got shape {shape}")
+    return 0
+
+
+cdef tuple spatial_of(tuple shape, int rank, bint last):
+    n = len(shape)
+    return shape[n - rank - 1:n - 1] if last else shape[n - rank:]
+
+
+cdef tuple result_shape(tuple shape, int rank, bint last, tuple outputs):
+    n = len(shape)
+    return shape[:n - rank - 1] + outputs + shape[n - 1:] if last else shape[:n - rank] + outputs
+
+
+cdef int rank_for(object sizes, int axes, int rank, str name) except -1:
+    """The rank asked for, or that of a tuple, or all axes after the first two."""
+    if rank:
+        return rank
+    if not is_sequence(sizes) and axes < 3:
+        raise ValueError(f"`{name}` must hold one number for each spatial axis (a tuple), or `x` must have more than two "
+                         f"axes, for a single number takes all after the first two; got {sizes!r} for {axes} axes")
+    return rank_of(sizes, axes)
+
+
+cdef bint truth(object value, str name) except -1:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False, got {value!r}")
+    return value
+
+
+cdef Axes window_axes(tuple sizes, kernel_size, stride, padding, dilation, ceil_mode, str name="x"):
+    """The windows of arguments in torch's style on images of these sizes."""
+    cdef int rank = len(sizes)
+    cdef bint ceil = truth(ceil_mode, "ceil_mode")
+    kernel = per_axis(kernel_size, rank, "kernel_size", 1)
+    if isinstance(padding, str) and padding not in PADDINGS:
+        raise ValueError(f"`padding` must be numbers or one of {', '.join(map(repr, PADDINGS))}, got {padding!r}")
+    cdef Window window = Window(kernel, kernel if stride is None else stride, padding, dilation, "zeros", sizes, name)
+    outputs = []
+    for n, extent, s, before, after in zip(sizes, window.extents(), window.stride, window.before, window.after):
+        if before >= extent or after >= extent:
+            raise ValueError("`padding` must be smaller than the window, its dilation included, along each axis, got "
+                             f"{padding!r} for a window of {window.extents()}")
+        count = (n + before + after - extent + (s - 1 if ceil else 0)) // s + 1
+        if count < 1:
+            raise ValueError(f"`{name}`, with its padding, must be at least as large as the window, "
+                             f"{window.extents()}, along each axis, got {window.padded()}, {sizes} of it without")
+        if ceil and count > 1 and (count - 1) * s - before >= n:
+            count -= 1
+        outputs.append(count)
+    return Axes(kernel, window.stride, window.dilation, window.before, tuple(outputs),
+                tuple([n + after for n, after in zip(sizes, window.after)]))
+
+
+cdef Axes whole_axes(tuple sizes):
+    cdef int rank = len(sizes)
+    ones = (1,) * rank
+    if not all(sizes):
+        raise ValueError(f"`x` must have at least one element along each spatial axis, got {sizes}")
+    return Axes(sizes, sizes, ones, (0,) * rank, ones, sizes)
+
+
+cdef Axes adaptive_axes(tuple sizes, output_size, str name="x"):
+    """Output o of n takes the elements from floor(o * size / n) to ceil((o + 1) * size / n)."""
+    cdef int rank = len(sizes)
+    if is_sequence(output_size):
+        if len(output_size) != rank:
+            raise ValueError("`output_size` must be one number, or one for each of the "
+                             f"{rank} spatial axes, got {output_size!r}")
+        wanted = [n if o is None else o for o, n in zip(output_size, sizes)]
+    else:
+        wanted = [n if output_size is None else output_size for n in sizes]
+    outputs = per_axis(wanted, rank, "output_size", 1)
+    if not all(sizes):
+        raise ValueError(f"`{name}` must have at least one element along each spatial axis, got {sizes}")
+    tables = []
+    kernel = []
+    for n, o in zip(sizes, outputs):
+        if n % o == 0:
+            kernel.append(n // o)
+            tables.append(None)
+            continue
+        i = np.arange(o, dtype=np.intp)
+        starts = i * n // o
+        counts = -((i + 1) * n // -o) - starts
+        kernel.append(int(counts.max()))
+        tables.append((starts, counts))
+    kernel = tuple(kernel)
+    return Axes(kernel, kernel, (1,) * rank, (0,) * rank, outputs, sizes, tuple(tables))
+
+
+cdef tuple inside(Axes axes, int axis, Py_ssize_t n):
+    """For each output the first tap inside an axis of n elements, and how many there are."""
+    if axes.tables[axis] is not None:
+        return 0, axes.tables[axis][1]
+    k, d = axes.kernel[axis], axes.dilation[axis]
+    start = np.arange(axes.outputs[axis], dtype=np.intp) * axes.stride[axis] - axes.before[axis]
+    low = np.maximum(0, -(start // d))
+    return low, np.maximum(0, np.minimum(k, -((start - n) // d)) - low)
+
+
+cdef tuple divisors(Axes axes, tuple sizes, bint count_padding):
+    """What to divide all sums by, and for each axis a table of further factors or None."""
+    cdef list tables = []
+    everywhere = 1.0
+    for axis in range(axes.rank):
+        if axes.tables[axis] is None and axes.before[axis] == 0 and (
+                (axes.outputs[axis] - 1) * axes.stride[axis] + (axes.kernel[axis] - 1) * axes.dilation[axis]
+                < sizes[axis]):
+            counts = None
+        elif count_padding:
+            start = np.arange(axes.outputs[axis], dtype=np.intp) * axes.stride[axis] - axes.before[axis]
+            counts = np.minimum(axes.kernel[axis], -((start - axes.padded[axis]) // axes.dilation[axis]))
+        else:
+            counts = inside(axes, axis, sizes[axis])[1]
+        if counts is None or (counts == axes.kernel[axis]).all():
+            everywhere *= axes.kernel[axis]
+            tables.append(None)
+        else:
+            tables.append(counts.astype(np.float64))
+    return everywhere, tuple(tables)
+
+
+# ---------------------------------------------------------------- arrays
+
+cdef cnp.ndarray view_of(cnp.ndarray a, int rank, bint last):
+    """(*leading, *spatial, inner), the inner axis the channels of channels_last or a new one."""
+    return a if last else a[..., np.newaxis]
+
+
+cdef cnp.ndarray parts(cnp.ndarray a):
+    """Real and imaginary parts of complex numbers, along an axis in front."""
+    real = a.real
+    return as_strided(real, (2, *real.shape), (real.dtype.itemsize, *real.strides))
+
+
+cdef tuple merged_whole(cnp.ndarray x, cnp.ndarray y, Axes axes):
+    """Windows that are all of x, as windows of one axis. Never by strides, so that bits do not depend on them."""
+    cdef int rank = axes.rank, lead = x.ndim - rank - 1
+    shape = (<object> x).shape
+    if rank == 1 or axes.tables != (None,) * rank or axes.kernel != shape[lead:lead + rank] or any(axes.before) or (
+            max(axes.dilation) > 1 or max(axes.outputs) > 1):
+        return x, y, axes
+    n = prod(axes.kernel)
+    out = (<object> y).shape
+    return (x.reshape(shape[:lead] + (n,) + shape[lead + rank:]),
+            y.reshape(out[:lead] + (1,) + out[lead + rank:]),    # axes of one element: a view
+            Axes((n,), (n,), (1,), (0,), (1,), (n,)))
+
+
+cdef int add_axis(Pool* s, Py_ssize_t n, Py_ssize_t x_step, Py_ssize_t out_step) except -1:
+    """An axis that nothing is merged along: leading axes in one if they follow each other, the last of them spatial."""
+    cdef int i = s.leading - 1
+    if i >= 0 and (s.leading_size[i] == 1 or s.x_leading[i] == n * x_step and s.out_leading[i] == n * out_step):
+        s.leading_size[i] *= n
+        s.x_leading[i], s.out_leading[i] = x_step, out_step
+    elif n > 1 or i < 0:
+        s.leading_size[i + 1], s.x_leading[i + 1], s.out_leading[i + 1] = n, x_step, out_step
+        s.leading += 1
+    return 0
+
+
+cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int element):
+    """x and y are (*leading, *spatial, inner)."""
+    cdef Pooling p = Pooling.__new__(Pooling)
+    cdef Pool* s = &p.pool
+    cdef int rank, lead, i, axis
+    cdef Py_ssize_t flat = 1
+    cdef Py_ssize_t end
+    x, y, axes = merged_whole(x, y, axes)
+    rank, lead = axes.rank, x.ndim - axes.rank - 1
+    p.x, p.out, p.tables = x, y, [axes]
+    s.rank = rank + 1
+    s.leading = 0
+    for i in range(lead):
+        add_axis(s, x.shape[i], x.strides[i], y.strides[i])
+    if s.leading == 0:
+        add_axis(s, 1, 0, 0)
+    s.leading -= 1
+    s.x_size[0] = s.out_size[0] = s.leading_size[s.leading]
+    s.x_stride[0], s.out_stride[0] = s.x_leading[s.leading], s.out_leading[s.leading]
+    s.kernel[0] = s.stride[0] = s.dilation[0] = 1
+    s.before[0] = s.index_of[0] = 0
+    s.start[0] = s.count[0] = NULL
+    s.divisor[0] = NULL
+    for i in range(rank - 1, -1, -1):
+        axis = i + 1
+        s.x_size[axis], s.x_stride[axis] = x.shape[lead + i], x.strides[lead + i]
+        s.out_size[axis], s.out_stride[axis] = y.shape[lead + i], y.strides[lead + i]
+        s.kernel[axis], s.stride[axis], s.dilation[axis] = axes.kernel[i], axes.stride[i], axes.dilation[i]
+        s.before[axis], s.index_of[axis] = axes.before[i], flat
+        flat *= s.x_size[axis]
+        s.start[axis] = s.count[axis] = NULL
+        s.divisor[axis] = NULL
+        if axes.tables[i] is not None:
+            s.start[axis] = <const Py_ssize_t*> cnp.PyArray_DATA(axes.tables[i][0])
+            s.count[axis] = <const Py_ssize_t*> cnp.PyArray_DATA(axes.tables[i][1])
+    s.divided_by, s.power, s.finish, s.finds = 1, 0, AS_IT_IS, False
+    s.inner, s.x_inner, s.out_inner = x.shape[x.ndim - 1], x.strides[x.ndim - 1], y.strides[y.ndim - 1]
+    if s.inner == 1 and lead + rank:    # of no interest, but looked at
+        s.x_inner, s.out_inner = x.itemsize, y.itemsize
+    s.reduction, s.element = reduction, element
+    s.x_element, s.out_element = PART[cnp.PyArray_TYPE(x)], PART[cnp.PyArray_TYPE(y)]
+    s.x, s.out = <const char*> cnp.PyArray_DATA(x), <char*> cnp.PyArray_DATA(y)
+    end = x.itemsize
+    for i in range(x.ndim):
+        end += max(0, (x.shape[i] - 1) * x.strides[i])
+    s.x_end = s.x + end
+    p.work = <double> cnp.PyArray_SIZE(x) + cnp.PyArray_SIZE(y)
+    p.bytes = <double> cnp.PyArray_SIZE(x) * x.itemsize + <double> cnp.PyArray_SIZE(y) * y.itemsize
+    if not cnp.PyArray_SIZE(y):
+        p.work = 0
+    return p
+
+
+cdef Pooling divided(Pooling p, double by_all, tuple tables):
+    cdef int i, front = p.pool.rank - len(tables)
+    p.pool.finish, p.pool.divided_by = MEAN, by_all
+    p.tables.append(tables)
+    for i in range(len(tables)):
+        if tables[i] is not None:
+            p.pool.divisor[front + i] = <const double*> cnp.PyArray_DATA(tables[i])
+    return p
+
+
+# ---------------------------------------------------------------- dtypes
+
+cdef object own_order(object dtype):
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
+cdef object asked(object dtype):
+    dtype = np.dtype(dtype)
+    check_dtype(dtype, "dtype")
+    return own_order(dtype)
+
+
+cdef cnp.ndarray readable(cnp.ndarray a, object dtype):
+    return a if reads_by_lines(a, dtype) else a.astype(dtype)
+
+
+cdef int compared_as(object dtype) except -1:
+    cdef int element = PART[(<cnp.dtype> dtype).type_num]
+    return FLOAT32 if element == FLOAT16 else element
+
+
+cdef int summed_as(object from_, object dtype, terms):
+    """The element of a sum of `terms` of one dtype for a result of another: integers in the fewest bits that hold it."""
+    cdef int element = PART[(<cnp.dtype> dtype).type_num]
+    if dtype.kind in "fc":
+        return FLOAT32 if element == FLOAT16 else element
+    bits = 8 * from_.itemsize if from_.kind in "iu" else 1 if from_.kind == "b" else 64
+    bits += int(terms).bit_length()
+    size = 2 if bits <= 16 else 4 if bits <= 32 else 8
+    signed = from_.kind == "i"
+    size = min(size, max(2, dtype.itemsize))
+    return {2: INT16, 4: INT32, 8: INT64}[size] if signed else {2: UINT16, 4: UINT32, 8: UINT64}[size]
+
+
+cdef int not_complex(object dtype, str what) except -1:
+    if dtype.kind == "c":
+        raise TypeError(f"`x`: {what} is not defined for complex numbers, got {dtype}")
+    return 0
+
+
+# ---------------------------------------------------------------- largest and smallest
+
+cdef tuple extreme(cnp.ndarray a, Axes axes, bint last, bint smallest, return_indices, out, dtype):
+    cdef int rank = axes.rank
+    cdef cnp.ndarray y, found
+    cdef bint finds = truth(return_indices, "return_indices")
+    what = "the smallest" if smallest else "the largest"
+    result = own_order(a.dtype) if dtype is None else asked(dtype)
+    not_complex(a.dtype, what)
+    not_complex(result, what)
+    sizes = spatial_of((<object> a).shape, rank, last)
+    shape = result_shape((<object> a).shape, rank, last, axes.outputs)
+    if not all(sizes) and prod(shape):
+        raise ValueError(f"`x` must have at least one element along each spatial axis, got {sizes}")
+    y = new_or_given(out, shape, result, (a,))
+    a = readable(a, result)
+    cdef int how = SMALLEST if smallest else LARGEST
+    records = [record(view_of(a, rank, last), view_of(y, rank, last), axes, how, compared_as(result))]
+    if not finds:
+        return records, y, None
+    found = np.empty(shape, np.int64)
+    source = a.astype(np.float32) if result.char == "e" else a if a.dtype is result else a.astype(result)
+    records.append(finding(view_of(source, rank, last), view_of(found, rank, last), axes, how))
+    return records, y, found
+
+
+cdef Pooling finding(cnp.ndarray x, cnp.ndarray found, Axes axes, int how):
+    cdef Pooling p = record(x, found, axes, how, PART[cnp.PyArray_TYPE(x)])
+    p.pool.finds = True
+    return p
+
+
+def max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, layout, out, dtype, int rank,
+             bint smallest):
+    """The records, the array that they compute, and that of the indices or None."""
+    cdef cnp.ndarray a = as_array(x, "x")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    check_shape((<object> a).shape, rank, last, "x")
+    axes = window_axes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, dilation, ceil_mode)
+    return extreme(a, axes, last, smallest, return_indices, out, dtype)
+
+
+def global_max_pool(x, layout, out, dtype, int rank):
+    cdef cnp.ndarray a = as_array(x, "x")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    rank = global_rank(a.ndim, rank)
+    check_shape((<object> a).shape, rank, last, "x")
+    return extreme(a, whole_axes(spatial_of((<object> a).shape, rank, last)), last, False, False, out, dtype)
+
+
+cdef int global_rank(int axes, int rank) except -1:
+    if not rank and axes < 3:
+        raise ValueError("`x` must have spatial axes after the first two; global_max_pool2d and its like say how many "
+                         f"are spatial; got {axes} axes")
+    return rank if rank else axes - 2
+
+
+def adaptive_max_pool(x, output_size, return_indices, layout, out, dtype, int rank):
+    cdef cnp.ndarray a = as_array(x, "x")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    rank = rank_for(output_size, a.ndim, rank, "output_size")
+    check_shape((<object> a).shape, rank, last, "x")
+    axes = adaptive_axes(spatial_of((<object> a).shape, rank, last), output_size)
+    return extreme(a, axes, last, False, return_indices, out, dtype)
+
+
+# ---------------------------------------------------------------- sums and averages
+
+cdef Pooling total(cnp.ndarray a, cnp.ndarray y, Axes axes, bint last, object dtype, int element):
+    """The record of the sums of `a`, converted to `dtype`, in y."""
+    cdef int rank = axes.rank
+    cdef cnp.ndarray x = view_of(readable(a, dtype), rank, last), to = view_of(y, rank, last)
+    if dtype.kind == "c":
+        x, to = parts(x), parts(to)
+    return record(x, to, axes, LARGEST if element == BOOL else TOTAL, element)
+
+
+cdef object numpys_sum(object dtype):
+    """The dtype that numpy.sum returns."""
+    return np.add.reduce(np.zeros(1, dtype)).dtype if dtype.kind in "biu" else own_order(dtype)
+
+
+cdef tuple summed(cnp.ndarray a, Axes axes, bint last, out, dtype):
+    cdef cnp.ndarray y
+    cdef int element
+    result = numpys_sum(a.dtype) if dtype is None else asked(dtype)
+    y = new_or_given(out, result_shape((<object> a).shape, axes.rank, last, axes.outputs), result, (a,))
+    source = result if a.dtype.kind not in "biu" or result.kind not in "iu" else own_order(a.dtype)
+    element = BOOL if result.kind == "b" else summed_as(source, result, prod(axes.kernel))
+    return [total(a, y, axes, last, source, element)], y
+
+
+def sum_pool(x, kernel_size, stride, padding, dilation, ceil_mode, layout, out, dtype, int rank):
+    """The records of the sums, and the array that they compute."""
+    cdef cnp.ndarray a = as_array(x, "x")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    check_shape((<object> a).shape, rank, last, "x")
+    axes = window_axes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, dilation, ceil_mode)
+    return summed(a, axes, last, out, dtype)
+
+
+cdef object average_dtype(cnp.ndarray a, object dtype):
+    result = np.dtype(np.float64) if a.dtype.kind in "biu" else own_order(a.dtype)
+    if dtype is not None:
+        result = asked(dtype)
+        if result.kind not in "fc":
+            raise TypeError(f"`dtype` of a mean must be floating or complex, got {result}")
+    return result
+
+
+cdef tuple averaged(cnp.ndarray a, Axes axes, bint last, tuple by, out, dtype):
+    """The records of the sums, divided; the array that they compute; and None, or what is left to be rounded."""
+    cdef cnp.ndarray y
+    result = average_dtype(a, dtype)
+    cdef int element
+    shape = result_shape((<object> a).shape, axes.rank, last, axes.outputs)
+    y = new_or_given(out, shape, result, (a,))
+    if a.dtype.kind not in "biu" or result.kind == "c" or result.char == "g":
+        element = summed_as(result, result, 1)
+        return [divided(total(a, y, axes, last, result, element), by[0], by[1])], y, None
+    source = own_order(a.dtype)
+    terms = prod(axes.kernel)
+    if (a.itemsize < 8 and 2**(8 * a.itemsize) * terms or a.size and max(abs(int(a.min())), abs(int(a.max()))) * terms
+            ) <= EXACT:
+        if a.itemsize == 8:
+            element = INT64 if source.kind == "i" else UINT64
+        else:
+            element = summed_as(source, np.dtype(np.int64), terms)
+        return [divided(total(a, y, axes, last, source, element), by[0], by[1])], y, None
+    return halves(a, axes, last, shape, by, y)
+
+
+cdef tuple halves(cnp.ndarray a, Axes axes, bint last, tuple shape, tuple by, cnp.ndarray y):
+    """Integers whose sums have more than 53 bits: sums of their upper and of their lower 32 bits, exact apart."""
+    whole = a.astype(a.dtype.newbyteorder("="))
+    high, low = np.empty(shape, np.int64), np.empty(shape, np.int64)
+    upper = (whole >> 32).astype(np.int64) if a.itemsize == 8 else np.zeros(shape=whole.shape, dtype=np.int64)
+    lower = (whole & whole.dtype.type(2**32 - 1)).astype(np.int64) if a.itemsize == 8 else whole.astype(np.int64)
+    int64 = np.dtype(np.int64)
+    return [total(upper, high, axes, last, int64, INT64), total(lower, low, axes, last, int64, INT64)], y, (
+        high, low, axes.rank, last, by)
+
+
+def rounded(high, low, int rank, bint last, tuple by):
+    """The quotients of exact sums, correctly rounded, as Python divides integers."""
+    everywhere, tables = by
+    divisor = np.full(spatial_of(high.shape, rank, last), int(everywhere), object)
+    for axis, table in enumerate(tables):
+        if table is not None:
+            divisor *= np.array([int(n) for n in table], object).reshape((-1,) + (1,) * (rank - axis - 1))
+    if last:
+        divisor = divisor[..., np.newaxis]
+    sums = high.astype(object) * 2**32 + low.astype(object)
+    return np.frompyfunc(quotient, 2, 1)(sums, divisor).astype(np.float64)
+
+
+def quotient(total, divisor):
+    """Of whole numbers, or what floats would give where the divisor is zero."""
+    if divisor:
+        return total / divisor
+    return float("nan") if total == 0 else float("inf") if total > 0 else float("-inf")
+
+
+cdef tuple override(object divisor_override, tuple by):
+    if divisor_override is None:
+        return by
+    number = whole_number(divisor_override, "divisor_override", -2**31)
+    if number == 0:
+        raise ValueError("`divisor_override` must not be zero, got 0")
+    return float(number), (None,) * len(by[1])
+
+
+def avg_pool(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation, layout, out,
+             dtype, int rank):
+    """The records of the means, the array that they compute, and what `rounded` is still to make of them."""
+    cdef cnp.ndarray a = as_array(x, "x")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    check_shape((<object> a).shape, rank, last, "x")
+    sizes = spatial_of((<object> a).shape, rank, last)
+    axes = window_axes(sizes, kernel_size, stride, padding, dilation, ceil_mode)
+    by = override(divisor_override, divisors(axes, sizes, truth(count_include_pad, "count_include_pad")))
+    return averaged(a, axes, last, by, out, dtype)
+
+
+def global_avg_pool(x, layout, out, dtype, int rank):
+    cdef cnp.ndarray a = as_array(x, "x")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    rank = global_rank(a.ndim, rank)
+    check_shape((<object> a).shape, rank, last, "x")
+    sizes = spatial_of((<object> a).shape, rank, last)
+    return averaged(a, whole_axes(sizes), last, (float(prod(sizes)), (None,) * rank), out, dtype)
+
+
+def adaptive_avg_pool(x, output_size, layout, out, dtype, int rank):
+    cdef cnp.ndarray a = as_array(x, "x")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    rank = rank_for(output_size, a.ndim, rank, "output_size")
+    check_shape((<object> a).shape, rank, last, "x")
+    sizes = spatial_of((<object> a).shape, rank, last)
+    axes = adaptive_axes(sizes, output_size)
+    return averaged(a, axes, last, divisors(axes, sizes, False), out, dtype)
+
+
+cdef double checked_power(object norm_type) except -1:
+    try:
+        power = float(norm_type)
+    except (TypeError, ValueError):
+        raise TypeError(f"`norm_type` must be a number, got {norm_type!r}") from None
+    if not (isfinite(power) and power > 0):
+        raise ValueError(f"`norm_type` must be positive and finite, got {norm_type!r}")
+    return power
+
+
+def lp_pool(x, norm_type, kernel_size, stride, padding, dilation, ceil_mode, layout, out, dtype, int rank):
+    """The records of the norms, and the array that they compute: in double precision at least."""
+    cdef cnp.ndarray a = as_array(x, "x"), y
+    cdef double power = checked_power(norm_type)
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    cdef Pooling p
+    not_complex(a.dtype, "the norm")
+    result = average_dtype(a, dtype)
+    not_complex(result, "the norm")
+    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    check_shape((<object> a).shape, rank, last, "x")
+    axes = window_axes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, dilation, ceil_mode)
+    y = new_or_given(out, result_shape((<object> a).shape, rank, last, axes.outputs), result, (a,))
+    wide = result if result.char == "g" else np.dtype(np.float64)
+    p = record(view_of(a if cnp.PyArray_ISBEHAVED_RO(a) else a.astype(own_order(a.dtype)), rank, last),
+               view_of(y, rank, last), axes, TOTAL, LONGDOUBLE if result.char == "g" else FLOAT64)
+    p.pool.power, p.pool.finish = power, ROOT
+    return [p], y
+
+
+# ---------------------------------------------------------------- unpooling and the gradients
+
+cdef tuple flat_sizes(cnp.ndarray a, int rank, bint last):
+    """(*leading, inner) sizes."""
+    shape = (<object> a).shape
+    n = len(shape)
+    return (shape[:n - rank - 1] + shape[n - 1:]) if last else shape[:n - rank]
+
+
+cdef cnp.ndarray by_items(cnp.ndarray a, int rank, bint last):
+    """A contiguous array (items, elements), a view if it can be."""
+    first = np.ascontiguousarray(channels_first(a, rank, last))
+    return first.reshape(prod(first.shape[:first.ndim - rank]), prod(first.shape[first.ndim - rank:]))
+
+
+cdef cnp.ndarray checked_indices(object indices, cnp.ndarray a, str other, Py_ssize_t most):
+    cdef cnp.ndarray i = as_array(indices, "indices")
+    if i.dtype.kind not in "iu":
+        raise TypeError(f"`indices` must be whole numbers, got {i.dtype}")
+    if (<object> i).shape != (<object> a).shape:
+        raise ValueError(f"`indices` must have the shape of `{other}`, {(<object> a).shape}, got {(<object> i).shape}")
+    if i.size and not (i.min() >= 0 and i.max() < most):
+        raise ValueError(f"`indices` must be from 0 to {most - 1}, flat over the result's spatial axes, got "
+                         f"{i.min()} to {i.max()}")
+    return i
+
+
+cdef tuple unpooled_sizes(tuple sizes, kernel_size, stride, padding, output_size):
+    cdef int rank = len(sizes)
+    kernel = per_axis(kernel_size, rank, "kernel_size", 1)
+    cdef Window window = Window(kernel, kernel if stride is None else stride, 0, 1, "zeros", sizes)
+    if output_size is not None:
+        n = len(output_size) if is_sequence(output_size) else 0
+        given = output_size[n - rank:] if n > rank else output_size
+        wanted = per_axis(given, rank, "output_size", 0)
+    if isinstance(padding, str):
+        if padding == "valid":
+            padding = 0
+        elif output_size is None:
+            raise ValueError(f"`output_size` must be given for `padding` by name, got {padding!r}")
+        else:
+            return wanted
+    window = Window(kernel, window.stride, padding, 1, "zeros", sizes)
+    usual = tuple([(n - 1) * s - before - after + k for n, s, k, before, after in zip(
+        sizes, window.stride, kernel, window.before, window.after)])
+    if output_size is None:
+        if min(usual) < 0:
+            raise ValueError(f"`padding` must not be larger than the result: it leaves spatial sizes {usual}")
+        return usual
+    for n, u, s in zip(wanted, usual, window.stride):
+        if not u - s < n < u + s:
+            raise ValueError(f"`output_size` must be less than a stride, {window.stride}, from {usual} for spatial sizes "
+                             f"{sizes}, got {output_size!r}")
+    return wanted
+
+
+def max_unpool(x, indices, kernel_size, stride, padding, output_size, layout, out, dtype, int rank):
+    """Values, indices and zeros to put them to, all (items, elements), and what the zeros are a view of."""
+    cdef cnp.ndarray a = as_array(x, "x"), i
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    check_shape((<object> a).shape, rank, last, "x")
+    sizes = unpooled_sizes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, output_size)
+    i = checked_indices(indices, a, "x", prod(sizes))
+    result = own_order(a.dtype) if dtype is None else asked(dtype)
+    return scattering(a, i, result, result, result_shape((<object> a).shape, rank, last, sizes), rank, last, out)
+
+
+cdef tuple scattering(cnp.ndarray a, cnp.ndarray i, object result, object kept, tuple shape, int rank, bint last, out):
+    if out is not None:
+        check_out(out, shape, result)
+    n = len(shape)
+    first = (shape[:n - rank - 1] + shape[n - 1:] + shape[n - rank - 1:n - 1]) if last else shape
+    zeros = np.zeros(first, kept)
+    return (by_items(a, rank, last).astype(kept, copy=False), by_items(i, rank, last).astype(np.int64, copy=False),
+            zeros.reshape(prod(first[:n - rank]), prod(first[n - rank:])),
+            np.moveaxis(zeros, n - rank - 1, -1) if last else zeros, result)
+
+
+cdef tuple input_shape(object input_size, str name="input_size"):
+    if not is_sequence(input_size):
+        raise TypeError(f"`{name}` must be the whole shape of an input, got {input_size!r}")
+    return tuple([whole_number(n, name, 0) for n in input_size])
+
+
+cdef int same_lead(tuple shape, cnp.ndarray g, int rank, bint last, str of) except -1:
+    lead = flat_sizes(g, rank, last)
+    n = len(shape)
+    if ((shape[:n - rank - 1] + shape[n - 1:]) if last else shape[:n - rank]) != lead:
+        raise ValueError(f"`grad_output` must have the axes of `{of}` {shape} but for the {rank} spatial ones, got "
+                         f"{(<object> g).shape}")
+    return 0
+
+
+def max_pool_gradient(input_size, indices, grad_output, rank, layout, out, dtype):
+    """As `max_unpool`, to be added up."""
+    shape = input_shape(input_size)
+    cdef cnp.ndarray g = as_array(grad_output, "grad_output"), i
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    cdef int axes = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
+    if axes < 1 or g.ndim != len(shape):
+        raise ValueError(f"`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it is "
+                         f"not given, all but the first two), got {(<object> g).shape} for {shape}")
+    check_shape(shape, axes, last, "input_size")
+    same_lead(shape, g, axes, last, "input_size")
+    i = checked_indices(indices, g, "grad_output", prod(spatial_of(shape, axes, last)))
+    result = own_order(g.dtype) if dtype is None else asked(dtype)
+    return scattering(g, i, result, np.dtype(np.float32) if result.char == "e" else result, shape, axes, last, out)
+
+
+cdef Axes adjoint(Axes axes, tuple sizes):
+    """The windows, on outputs spread out by the stride, of the outputs that an element of x is in."""
+    return Axes(axes.kernel, (1,) * axes.rank, axes.dilation,
+                tuple([(k - 1) * d - before for k, d, before in zip(axes.kernel, axes.dilation, axes.before)]),
+                sizes, sizes)
+
+
+cdef tuple spread(cnp.ndarray g, Axes axes, tuple sizes, bint last, object wide, out, object result, cnp.ndarray read):
+    """The record of an adjoint of sums, and its result, from derivatives of these sums."""
+    cdef int rank = axes.rank
+    cdef cnp.ndarray y, apart = g
+    shape = result_shape((<object> g).shape, rank, last, sizes)
+    y = new_or_given(out, shape, result, (read, g))
+    if max(axes.stride) > 1:
+        outs = tuple([max(0, (o - 1) * s + 1) for o, s in zip(axes.outputs, axes.stride)])
+        apart = np.zeros(result_shape((<object> g).shape, rank, last, outs), g.dtype)
+        steps = tuple([slice(None, None, s) for s in axes.stride])
+        apart[(Ellipsis, *steps, *((slice(None),) if last else ()))] = g
+    element = summed_as(wide, wide, 1)
+    return [total(apart, y, adjoint(axes, sizes), last, wide, element)], y
+
+
+cdef tuple gradient_axes(object input_size, cnp.ndarray g, kernel_size, stride, padding, dilation, ceil_mode, bint last):
+    shape = input_shape(input_size)
+    cdef int rank = rank_for(kernel_size, len(shape), 0, "kernel_size")
+    check_shape(shape, rank, last, "input_size")
+    sizes = spatial_of(shape, rank, last)
+    axes = window_axes(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_size")
+    expected = result_shape(shape, rank, last, axes.outputs)
+    if (<object> g).shape != expected:
+        raise ValueError(f"`grad_output` must have the shape of the pooling's result, {expected} for an input of "
+                         f"{shape}, got {(<object> g).shape}")
+    return axes, sizes
+
+
+def sum_pool_gradient(input_size, grad_output, kernel_size, stride, padding, dilation, ceil_mode, layout, out, dtype):
+    cdef cnp.ndarray g = as_array(grad_output, "grad_output")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    axes, sizes = gradient_axes(input_size, g, kernel_size, stride, padding, dilation, ceil_mode, last)
+    result = own_order(g.dtype) if dtype is None else asked(dtype)
+    if result.kind == "b":
+        raise TypeError("`dtype`: a gradient is not defined for booleans; give another `dtype`")
+    return spread(readable(g, result), axes, sizes, last, result, out, result, g)
+
+
+def avg_pool_gradient(input_size, grad_output, kernel_size, stride, padding, ceil_mode, count_include_pad,
+                      divisor_override, dilation, layout, out, dtype):
+    cdef cnp.ndarray g = as_array(grad_output, "grad_output")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    axes, sizes = gradient_axes(input_size, g, kernel_size, stride, padding, dilation, ceil_mode, last)
+    by = override(divisor_override, divisors(axes, sizes, truth(count_include_pad, "count_include_pad")))
+    result = average_dtype(g, dtype)
+    return spread(quotients(g, by, axes.rank, last, result), axes, sizes, last, result, out, result, g)
+
+
+cdef cnp.ndarray quotients(cnp.ndarray g, tuple by, int rank, bint last, object result):
+    """g over each output's divisor, in float32 at least."""
+    divisor = np.float64(by[0])
+    for axis, table in enumerate(by[1]):
+        if table is not None:
+            divisor = divisor * table.reshape((-1,) + (1,) * (rank - axis - 1 + (1 if last else 0)))
+    wide = np.dtype(np.float32) if result.char == "e" else result
+    with np.errstate(all="ignore"):
+        return np.divide(g, np.asarray(divisor).astype(wide), dtype=wide, casting="unsafe")
+
+
+def adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype):
+    """Each element is in the windows of a few outputs in a row: sums of those."""
+    shape = input_shape(input_size)
+    cdef cnp.ndarray g = as_array(grad_output, "grad_output"), y
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    cdef int axes_given = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
+    if axes_given < 1 or g.ndim != len(shape):
+        raise ValueError(f"`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it is "
+                         f"not given, all but the first two), got {(<object> g).shape} for {shape}")
+    check_shape(shape, axes_given, last, "input_size")
+    same_lead(shape, g, axes_given, last, "input_size")
+    sizes, outs = spatial_of(shape, axes_given, last), spatial_of((<object> g).shape, axes_given, last)
+    axes = adaptive_axes(sizes, outs, "input_size")
+    result = average_dtype(g, dtype)
+    divided_g = quotients(g, divisors(axes, sizes, False), axes_given, last, result)
+    y = new_or_given(out, shape, result, (g,))
+    tables = []
+    for n, o in zip(sizes, outs):
+        i = np.arange(n, dtype=np.intp)
+        starts = i * o // n
+        tables.append((starts, -((i + 1) * o // -n) - starts))
+    back = Axes(tuple([int(t[1].max()) for t in tables]), (1,) * axes_given, (1,) * axes_given, (0,) * axes_given,
+                sizes, sizes, tuple(tables))
+    return [total(divided_g, y, back, last, result, summed_as(result, result, 1))], y
+
+
+def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride, padding, dilation, ceil_mode, layout, out, dtype):
+    """What is needed for x |x|^(p - 2) * sum of (dy * y^(1 - p)): x, dy, p, the result and its record's maker."""
+    cdef cnp.ndarray a = as_array(x, "x"), g = as_array(grad_output, "grad_output")
+    cdef double power = checked_power(norm_type)
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    not_complex(a.dtype, "the norm")
+    not_complex(g.dtype, "the norm")
+    axes, sizes = gradient_axes((<object> a).shape, g, kernel_size, stride, padding, dilation, ceil_mode, last)
+    result = np.result_type(average_dtype(a, None), average_dtype(g, None)) if dtype is None else average_dtype(g, dtype)
+    not_complex(result, "the norm")
+    if out is not None:
+        check_out(out, (<object> a).shape, result)
+    wide = result if result.char == "g" else np.dtype(np.float64)
+    return a.astype(wide), g.astype(wide), power, axes, sizes, last, wide, result
+
+
+def spread_norms(g, axes, sizes, last, wide):
+    """The record of the sums of `lp_pool_gradient`, and their array."""
+    return spread(g, axes, sizes, last, wide, None, wide, g)

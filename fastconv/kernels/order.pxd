@@ -1,0 +1,297 @@
+"""The vector types of pooling: those of simd.pxd, and signed integers, whose order is not that of unsigned ones.
+
+`merge` is one step of a reduction. NaN is larger and smaller than any number: whoever meets it keeps it.
+"""
+from fastconv.kernels.simd cimport vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble
+
+cdef extern from * nogil:
+    """
+    #if (defined(__GNUC__) || defined(__clang__)) && !defined(FC_NO_VECTORS)
+      #define FC_VECTORS 1
+    #else
+      #define FC_VECTORS 0
+    #endif
+    FC_VECTOR(signed char, vsigned8);
+    FC_VECTOR(short, vsigned16);
+    FC_VECTOR(int, vsigned32);
+    FC_VECTOR(long long, vsigned64);
+
+    /* Loops over the lanes: compilers make one instruction of them. NaN: a's is kept here, b's by the comparison. */
+    #if FC_VECTORS
+      #define FC_ORDER(V, T) \\
+        static CYTHON_INLINE V fc_larger_##V(V a, V b) { \\
+            V m; for (int i = 0; i < (int) (sizeof(V) / sizeof(T)); i++) m[i] = a[i] > b[i] ? a[i] : b[i]; return m; } \\
+        static CYTHON_INLINE V fc_smaller_##V(V a, V b) { \\
+            V m; for (int i = 0; i < (int) (sizeof(V) / sizeof(T)); i++) m[i] = a[i] < b[i] ? a[i] : b[i]; return m; }
+      #define FC_ORDER_FLOAT(V, T, M) \\
+        static CYTHON_INLINE V fc_keep_##V(V a, V m) { \\
+            M nan = (M) (a != a); return (V) (((M) a & nan) | ((M) m & ~nan)); } \\
+        static CYTHON_INLINE V fc_larger_##V(V a, V b) { \\
+            V m; for (int i = 0; i < (int) (sizeof(V) / sizeof(T)); i++) m[i] = a[i] > b[i] ? a[i] : b[i]; \\
+            return fc_keep_##V(a, m); } \\
+        static CYTHON_INLINE V fc_smaller_##V(V a, V b) { \\
+            V m; for (int i = 0; i < (int) (sizeof(V) / sizeof(T)); i++) m[i] = a[i] < b[i] ? a[i] : b[i]; \\
+            return fc_keep_##V(a, m); }
+    #else
+      #define FC_ORDER(V, T) FC_ORDER_SCALAR(V)
+      #define FC_ORDER_FLOAT(V, T, M) FC_ORDER_SCALAR(V)
+    #endif
+    #if FC_VECTORS
+      #define FC_FIRST(V, T) \\
+        static CYTHON_INLINE V fc_first_##V(V a, V rest, int n) { \\
+            V m; for (int i = 0; i < (int) (sizeof(V) / sizeof(T)); i++) m[i] = i < n ? a[i] : rest[i]; return m; }
+    #else
+      #define FC_FIRST(V, T) static CYTHON_INLINE V fc_first_##V(V a, V rest, int n) { return n > 0 ? a : rest; }
+    #endif
+    FC_FIRST(vbool, unsigned char)
+    FC_FIRST(vsigned8, signed char)
+    FC_FIRST(vint16, unsigned short)
+    FC_FIRST(vsigned16, short)
+    FC_FIRST(vint32, unsigned int)
+    FC_FIRST(vsigned32, int)
+    FC_FIRST(vint64, unsigned long long)
+    FC_FIRST(vsigned64, long long)
+    FC_FIRST(vfloat, float)
+    FC_FIRST(vdouble, double)
+    #define FC_ORDER_SCALAR(V) \\
+        static CYTHON_INLINE V fc_larger_##V(V a, V b) { return a > b || a != a ? a : b; } \\
+        static CYTHON_INLINE V fc_smaller_##V(V a, V b) { return a < b || a != a ? a : b; }
+    FC_ORDER(vbool, unsigned char)
+    FC_ORDER(vsigned8, signed char)
+    FC_ORDER(vint16, unsigned short)
+    FC_ORDER(vsigned16, short)
+    FC_ORDER(vint32, unsigned int)
+    FC_ORDER(vsigned32, int)
+    FC_ORDER(vint64, unsigned long long)
+    FC_ORDER(vsigned64, long long)
+    FC_ORDER_FLOAT(vfloat, float, vsigned32)
+    FC_ORDER_FLOAT(vdouble, double, vsigned64)
+    FC_ORDER_SCALAR(vlongdouble)
+
+    /* Every second element of two vectors in a row. */
+    #if FC_CAN_TURN
+      #define FC_S2(o) o, o + 2
+      #define FC_S4(o) FC_S2(o), FC_S2(o + 4)
+      #define FC_S8(o) FC_S4(o), FC_S4(o + 8)
+      #define FC_S16(o) FC_S8(o), FC_S8(o + 16)
+      #define FC_S32(o) FC_S16(o), FC_S16(o + 32)
+      #define FC_S64(o) FC_S32(o), FC_S32(o + 64)
+      #if FC_BYTES == 64
+        #define FC_HALVE_8(o) FC_S64(o)
+        #define FC_HALVE_16(o) FC_S32(o)
+        #define FC_HALVE_32(o) FC_S16(o)
+        #define FC_HALVE_64(o) FC_S8(o)
+      #elif FC_BYTES == 32
+        #define FC_HALVE_8(o) FC_S32(o)
+        #define FC_HALVE_16(o) FC_S16(o)
+        #define FC_HALVE_32(o) FC_S8(o)
+        #define FC_HALVE_64(o) FC_S4(o)
+      #else
+        #define FC_HALVE_8(o) FC_S16(o)
+        #define FC_HALVE_16(o) FC_S8(o)
+        #define FC_HALVE_32(o) FC_S4(o)
+        #define FC_HALVE_64(o) FC_S2(o)
+      #endif
+      #define FC_EVERY_SECOND(V, indices) \\
+        static CYTHON_INLINE V fc_even_##V(V a, V b) { return __builtin_shufflevector(a, b, indices(0)); } \\
+        static CYTHON_INLINE V fc_odd_##V(V a, V b) { return __builtin_shufflevector(a, b, indices(1)); }
+    #elif FC_VECTORS
+      #define FC_EVERY_SECOND(V, indices) \\
+        static CYTHON_INLINE V fc_even_##V(V a, V b) { return fc_second_##V(a, b, 0); } \\
+        static CYTHON_INLINE V fc_odd_##V(V a, V b) { return fc_second_##V(a, b, 1); }
+      #define FC_SECOND(V, T) \\
+        static CYTHON_INLINE V fc_second_##V(V a, V b, int from) { \\
+            V m; int n = sizeof(V) / sizeof(T) / 2; \\
+            for (int i = 0; i < n; i++) { m[i] = a[2 * i + from]; m[i + n] = b[2 * i + from]; } return m; }
+      FC_SECOND(vbool, unsigned char)
+      FC_SECOND(vsigned8, signed char)
+      FC_SECOND(vint16, unsigned short)
+      FC_SECOND(vsigned16, short)
+      FC_SECOND(vint32, unsigned int)
+      FC_SECOND(vsigned32, int)
+      FC_SECOND(vint64, unsigned long long)
+      FC_SECOND(vsigned64, long long)
+      FC_SECOND(vfloat, float)
+      FC_SECOND(vdouble, double)
+    #else    /* vectors of one element */
+      #define FC_EVERY_SECOND(V, indices) \\
+        static CYTHON_INLINE V fc_even_##V(V a, V b) { (void) b; return a; } \\
+        static CYTHON_INLINE V fc_odd_##V(V a, V b) { (void) a; return b; }
+    #endif
+    FC_EVERY_SECOND(vbool, FC_HALVE_8)
+    FC_EVERY_SECOND(vsigned8, FC_HALVE_8)
+    FC_EVERY_SECOND(vint16, FC_HALVE_16)
+    FC_EVERY_SECOND(vsigned16, FC_HALVE_16)
+    FC_EVERY_SECOND(vint32, FC_HALVE_32)
+    FC_EVERY_SECOND(vsigned32, FC_HALVE_32)
+    FC_EVERY_SECOND(vint64, FC_HALVE_64)
+    FC_EVERY_SECOND(vsigned64, FC_HALVE_64)
+    FC_EVERY_SECOND(vfloat, FC_HALVE_32)
+    FC_EVERY_SECOND(vdouble, FC_HALVE_64)
+    """
+    ctypedef signed char vsigned8
+    ctypedef short vsigned16
+    ctypedef int vsigned32
+    ctypedef long long vsigned64
+    vbool larger_u8 "fc_larger_vbool"(vbool a, vbool b)
+    vsigned8 larger_s8 "fc_larger_vsigned8"(vsigned8 a, vsigned8 b)
+    vint16 larger_u16 "fc_larger_vint16"(vint16 a, vint16 b)
+    vsigned16 larger_s16 "fc_larger_vsigned16"(vsigned16 a, vsigned16 b)
+    vint32 larger_u32 "fc_larger_vint32"(vint32 a, vint32 b)
+    vsigned32 larger_s32 "fc_larger_vsigned32"(vsigned32 a, vsigned32 b)
+    vint64 larger_u64 "fc_larger_vint64"(vint64 a, vint64 b)
+    vsigned64 larger_s64 "fc_larger_vsigned64"(vsigned64 a, vsigned64 b)
+    vfloat larger_f "fc_larger_vfloat"(vfloat a, vfloat b)
+    vdouble larger_d "fc_larger_vdouble"(vdouble a, vdouble b)
+    vlongdouble larger_g "fc_larger_vlongdouble"(vlongdouble a, vlongdouble b)
+    vbool smaller_u8 "fc_smaller_vbool"(vbool a, vbool b)
+    vsigned8 smaller_s8 "fc_smaller_vsigned8"(vsigned8 a, vsigned8 b)
+    vint16 smaller_u16 "fc_smaller_vint16"(vint16 a, vint16 b)
+    vsigned16 smaller_s16 "fc_smaller_vsigned16"(vsigned16 a, vsigned16 b)
+    vint32 smaller_u32 "fc_smaller_vint32"(vint32 a, vint32 b)
+    vsigned32 smaller_s32 "fc_smaller_vsigned32"(vsigned32 a, vsigned32 b)
+    vint64 smaller_u64 "fc_smaller_vint64"(vint64 a, vint64 b)
+    vsigned64 smaller_s64 "fc_smaller_vsigned64"(vsigned64 a, vsigned64 b)
+    vfloat smaller_f "fc_smaller_vfloat"(vfloat a, vfloat b)
+    vdouble smaller_d "fc_smaller_vdouble"(vdouble a, vdouble b)
+    vlongdouble smaller_g "fc_smaller_vlongdouble"(vlongdouble a, vlongdouble b)
+    vbool even_u8 "fc_even_vbool"(vbool a, vbool b)
+    vsigned8 even_s8 "fc_even_vsigned8"(vsigned8 a, vsigned8 b)
+    vint16 even_u16 "fc_even_vint16"(vint16 a, vint16 b)
+    vsigned16 even_s16 "fc_even_vsigned16"(vsigned16 a, vsigned16 b)
+    vint32 even_u32 "fc_even_vint32"(vint32 a, vint32 b)
+    vsigned32 even_s32 "fc_even_vsigned32"(vsigned32 a, vsigned32 b)
+    vint64 even_u64 "fc_even_vint64"(vint64 a, vint64 b)
+    vsigned64 even_s64 "fc_even_vsigned64"(vsigned64 a, vsigned64 b)
+    vfloat even_f "fc_even_vfloat"(vfloat a, vfloat b)
+    vdouble even_d "fc_even_vdouble"(vdouble a, vdouble b)
+    vbool odd_u8 "fc_odd_vbool"(vbool a, vbool b)
+    vsigned8 odd_s8 "fc_odd_vsigned8"(vsigned8 a, vsigned8 b)
+    vint16 odd_u16 "fc_odd_vint16"(vint16 a, vint16 b)
+    vsigned16 odd_s16 "fc_odd_vsigned16"(vsigned16 a, vsigned16 b)
+    vint32 odd_u32 "fc_odd_vint32"(vint32 a, vint32 b)
+    vsigned32 odd_s32 "fc_odd_vsigned32"(vsigned32 a, vsigned32 b)
+    vint64 odd_u64 "fc_odd_vint64"(vint64 a, vint64 b)
+    vsigned64 odd_s64 "fc_odd_vsigned64"(vsigned64 a, vsigned64 b)
+    vfloat odd_f "fc_odd_vfloat"(vfloat a, vfloat b)
+    vdouble odd_d "fc_odd_vdouble"(vdouble a, vdouble b)
+    vbool first_u8 "fc_first_vbool"(vbool a, vbool rest, int n)
+    vsigned8 first_s8 "fc_first_vsigned8"(vsigned8 a, vsigned8 rest, int n)
+    vint16 first_u16 "fc_first_vint16"(vint16 a, vint16 rest, int n)
+    vsigned16 first_s16 "fc_first_vsigned16"(vsigned16 a, vsigned16 rest, int n)
+    vint32 first_u32 "fc_first_vint32"(vint32 a, vint32 rest, int n)
+    vsigned32 first_s32 "fc_first_vsigned32"(vsigned32 a, vsigned32 rest, int n)
+    vint64 first_u64 "fc_first_vint64"(vint64 a, vint64 rest, int n)
+    vsigned64 first_s64 "fc_first_vsigned64"(vsigned64 a, vsigned64 rest, int n)
+    vfloat first_f "fc_first_vfloat"(vfloat a, vfloat rest, int n)
+    vdouble first_d "fc_first_vdouble"(vdouble a, vdouble rest, int n)
+
+cdef enum Reduction:
+    LARGEST, SMALLEST, TOTAL
+
+ctypedef fused Ordered:
+    vbool
+    vsigned8
+    vint16
+    vsigned16
+    vint32
+    vsigned32
+    vint64
+    vsigned64
+    vfloat
+    vdouble
+    vlongdouble
+
+
+cdef inline Py_ssize_t element_bytes(Ordered* like) noexcept nogil:
+    if Ordered is vbool or Ordered is vsigned8:
+        return 1
+    elif Ordered is vint16 or Ordered is vsigned16:
+        return 2
+    elif Ordered is vint32 or Ordered is vsigned32 or Ordered is vfloat:
+        return 4
+    elif Ordered is vint64 or Ordered is vsigned64 or Ordered is vdouble:
+        return 8
+    else:
+        return sizeof(long double)
+
+
+cdef inline Ordered larger(Ordered a, Ordered b) noexcept nogil:
+    if Ordered is vbool: return larger_u8(a, b)
+    elif Ordered is vsigned8: return larger_s8(a, b)
+    elif Ordered is vint16: return larger_u16(a, b)
+    elif Ordered is vsigned16: return larger_s16(a, b)
+    elif Ordered is vint32: return larger_u32(a, b)
+    elif Ordered is vsigned32: return larger_s32(a, b)
+    elif Ordered is vint64: return larger_u64(a, b)
+    elif Ordered is vsigned64: return larger_s64(a, b)
+    elif Ordered is vfloat: return larger_f(a, b)
+    elif Ordered is vdouble: return larger_d(a, b)
+    else: return larger_g(a, b)
+
+
+cdef inline Ordered smaller(Ordered a, Ordered b) noexcept nogil:
+    if Ordered is vbool: return smaller_u8(a, b)
+    elif Ordered is vsigned8: return smaller_s8(a, b)
+    elif Ordered is vint16: return smaller_u16(a, b)
+    elif Ordered is vsigned16: return smaller_s16(a, b)
+    elif Ordered is vint32: return smaller_u32(a, b)
+    elif Ordered is vsigned32: return smaller_s32(a, b)
+    elif Ordered is vint64: return smaller_u64(a, b)
+    elif Ordered is vsigned64: return smaller_s64(a, b)
+    elif Ordered is vfloat: return smaller_f(a, b)
+    elif Ordered is vdouble: return smaller_d(a, b)
+    else: return smaller_g(a, b)
+
+
+cdef inline Ordered merge(Ordered a, Ordered b, const int how) noexcept nogil:
+    if how == LARGEST:
+        return larger(a, b)
+    elif how == SMALLEST:
+        return smaller(a, b)
+    return a + b
+
+
+cdef inline Ordered even(Ordered a, Ordered b) noexcept nogil:
+    """Elements 0, 2, 4, ... of a followed by b."""
+    if Ordered is vbool: return even_u8(a, b)
+    elif Ordered is vsigned8: return even_s8(a, b)
+    elif Ordered is vint16: return even_u16(a, b)
+    elif Ordered is vsigned16: return even_s16(a, b)
+    elif Ordered is vint32: return even_u32(a, b)
+    elif Ordered is vsigned32: return even_s32(a, b)
+    elif Ordered is vint64: return even_u64(a, b)
+    elif Ordered is vsigned64: return even_s64(a, b)
+    elif Ordered is vfloat: return even_f(a, b)
+    elif Ordered is vdouble: return even_d(a, b)
+    else: return a
+
+
+cdef inline Ordered odd(Ordered a, Ordered b) noexcept nogil:
+    """Elements 1, 3, 5, ... of a followed by b."""
+    if Ordered is vbool: return odd_u8(a, b)
+    elif Ordered is vsigned8: return odd_s8(a, b)
+    elif Ordered is vint16: return odd_u16(a, b)
+    elif Ordered is vsigned16: return odd_s16(a, b)
+    elif Ordered is vint32: return odd_u32(a, b)
+    elif Ordered is vsigned32: return odd_s32(a, b)
+    elif Ordered is vint64: return odd_u64(a, b)
+    elif Ordered is vsigned64: return odd_s64(a, b)
+    elif Ordered is vfloat: return odd_f(a, b)
+    elif Ordered is vdouble: return odd_d(a, b)
+    else: return b    # of vectors of one element
+
+
+cdef inline Ordered first(Ordered a, Ordered rest, int n) noexcept nogil:
+    """The first n elements of a, and the others of rest."""
+    if Ordered is vbool: return first_u8(a, rest, n)
+    elif Ordered is vsigned8: return first_s8(a, rest, n)
+    elif Ordered is vint16: return first_u16(a, rest, n)
+    elif Ordered is vsigned16: return first_s16(a, rest, n)
+    elif Ordered is vint32: return first_u32(a, rest, n)
+    elif Ordered is vsigned32: return first_s32(a, rest, n)
+    elif Ordered is vint64: return first_u64(a, rest, n)
+    elif Ordered is vsigned64: return first_s64(a, rest, n)
+    elif Ordered is vfloat: return first_f(a, rest, n)
+    elif Ordered is vdouble: return first_d(a, rest, n)
+    else: return a if n > 0 else rest

@@ -1,0 +1,3 @@
+from fastconv.kernels.pooling import Pooling
+
+def reduce(problem: Pooling, workers: int) -> None: ...

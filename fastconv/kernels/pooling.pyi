@@ -1,0 +1,16 @@
+from typing import Any, final
+
+from numpy.typing import NDArray
+
+@final
+class Pooling:
+    @property
+    def x(self) -> NDArray[Any]: ...
+    @property
+    def out(self) -> NDArray[Any]: ...
+    @property
+    def tables(self) -> Any: ...
+    @property
+    def work(self) -> float: ...
+    @property
+    def bytes(self) -> float: ...
