@@ -1,8 +1,8 @@
 """Scratch memory of layers and pools: how far a fresh process grows during one call, in MiB a worker.
 
 The second call is measured: the inputs, the result (where the call takes one) and weights that a layer or a model
-packed are there before; a fresh result is not counted. A function of plain arrays prepares its weights in every call, for which it may take 4 MiB
-more. Exact to 0.2 MiB. Linux.
+packed are there before; a fresh result is not counted. A function of plain arrays prepares its weights in every call,
+for which it may take 4 MiB more. Exact to 0.2 MiB. Linux.
 """
 import argparse
 import ctypes
