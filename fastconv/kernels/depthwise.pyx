@@ -14,6 +14,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from fastconv.kernels.activation cimport activate
+from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport share, whole
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer
 from fastconv.kernels.lines cimport (
@@ -253,10 +254,6 @@ cdef void pack(const Layer* s, Py_ssize_t size, char* to) noexcept nogil:
             for cut.channel in range(s.planes):
                 pack_panel(s, size, group, &cut, f, 1, to)
                 to += cut.outers * cut.rows * cut.columns * size
-
-
-cdef inline char* aligned(char* memory) noexcept nogil:
-    return memory + (64 - <size_t> memory % 64) % 64
 
 
 cdef int run(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:

@@ -17,6 +17,10 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from fastconv.kernels.blocks cimport (
+    Block, Grid, aligned, block_at, blocks, cut_blocks, grid_of, halve, halve_filters, pixels_of,
+    take_filters,
+)
 from fastconv.kernels.border cimport share, whole
 from fastconv.kernels.epilogue cimport (
     Epilogue, epilogue_of, fetch_filters, fetch_pixels, filter_offset, finish, store_filters, store_pixels,
@@ -53,21 +57,12 @@ cdef struct Plan:
     bint along_pixels
     Py_ssize_t size            # of an element
     Py_ssize_t lanes
-    Py_ssize_t filters         # of a group, those of imaginary parts counted
+    Grid grid
     Py_ssize_t padded_filters  # whole vectors of them
     Py_ssize_t panel           # filters of a tile at most
     Py_ssize_t tile_rows       # and pixels, if vectors run along filters
     Cut cut                    # the largest part of a sum
     Py_ssize_t terms           # of a whole sum
-    Py_ssize_t items           # of a block, and its rows and columns
-    Py_ssize_t rows
-    Py_ssize_t columns
-    Py_ssize_t all_items
-    Py_ssize_t item_blocks
-    Py_ssize_t bands
-    Py_ssize_t pieces
-    Py_ssize_t filters_at_once
-    Py_ssize_t filter_blocks
     Patch patch
     bint copies_tiles          # there is no patch: what a tile sees is copied for it, and used for all filters
     bint in_place              # x is its own patch
@@ -107,18 +102,6 @@ cdef struct Part:
     bint finite                # weights: taps on padding may be left out
     const char* ahead          # what the next tiles will need of x: a line, and those of the channels that follow
     Py_ssize_t ahead_pitch
-
-# A unit of work.
-cdef struct Block:
-    Py_ssize_t group
-    Py_ssize_t first_filter
-    Py_ssize_t filters
-    Py_ssize_t item
-    Py_ssize_t items
-    Py_ssize_t row
-    Py_ssize_t rows
-    Py_ssize_t column
-    Py_ssize_t columns
 
 
 # ---------------------------------------------------------------- tiles: functions of their own, for their registers
@@ -430,28 +413,9 @@ cdef Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexc
     return n
 
 
-cdef Block block_at(const Plan* p, Py_ssize_t index) noexcept nogil:
-    """Filters inside pixels inside groups: neighbours in time share a patch or a panel."""
-    cdef Block b
-    cdef int axis = p.s.rank - 1
-    b.first_filter = index % p.filter_blocks * p.filters_at_once
-    index //= p.filter_blocks
-    b.column = index % p.pieces * p.columns
-    index //= p.pieces
-    b.row = index % p.bands * p.rows
-    index //= p.bands
-    b.item = index % p.item_blocks * p.items
-    b.group = index // p.item_blocks
-    b.filters = min(p.filters_at_once, p.filters - b.first_filter)
-    b.columns = min(p.columns, p.s.out_size[axis] - b.column)
-    b.rows = min(p.rows, p.s.out_size[axis - 1] - b.row)
-    b.items = min(p.items, p.all_items - b.item)
-    return b
-
-
 cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noexcept nogil:
     """Computes one block of the output, the sum part by part."""
-    cdef Block b = block_at(p, index)
+    cdef Block b = block_at(&p.grid, index)
     cdef Part part
     cdef Py_ssize_t n, tiles = find_runs(p, &b, scratch) if p.along_pixels else find_pixels(p, &b, scratch)
     part.cut, part.done, part.last, part.finite = first_cut(p), 0, False, p.s.skips_padding
@@ -502,13 +466,10 @@ cdef void cut_sum(Plan* p) noexcept nogil:
     p.in_parts = terms(&p.cut) < p.terms
 
 
-cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+cdef void lay_out(Plan* p) noexcept nogil:
+    """The patch of a block."""
     cdef int axis = p.s.rank - 1
-    p.items, p.rows, p.columns = items, rows, columns
-    p.item_blocks = (p.all_items + items - 1) // items
-    p.bands = (p.s.out_size[axis - 1] + rows - 1) // rows
-    p.pieces = (p.s.out_size[axis] + columns - 1) // columns
-    p.patch = patch_of(p.s, p.size, &p.cut, rows, columns, p.along_pixels, p.in_place)
+    p.patch = patch_of(p.s, p.size, &p.cut, p.grid.rows, p.grid.columns, p.along_pixels, p.in_place)
     if p.copies_tiles:
         p.patch.channel_pitch = PIXEL_COLUMNS * p.lanes * p.size
         p.patch.item_pitch = p.cut.channels * p.patch.channel_pitch
@@ -519,42 +480,31 @@ cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns
 
 cdef bint halve_pixels(Plan* p) noexcept nogil:
     """Makes blocks smaller; False if they are as small as they may be."""
-    cdef int axis = p.s.rank - 1
-    cdef Py_ssize_t least = p.lanes * PIXEL_COLUMNS if p.along_pixels else FILTER_ROWS
-    if p.items > 1:
-        lay_out(p, share(p.all_items, p.items // 2), p.rows, p.columns)
-    elif p.rows > 1:
-        lay_out(p, 1, share(p.s.out_size[axis - 1], p.rows // 2), p.columns)
-    elif p.columns > 2 * least:
-        lay_out(p, 1, 1, share(p.s.out_size[axis], p.columns // 2))
-    else:
+    if not halve(&p.grid, p.lanes * PIXEL_COLUMNS if p.along_pixels else FILTER_ROWS):
         return False
+    lay_out(p)
     return True
 
 
 cdef void cut_pixels(Plan* p) noexcept nogil:
     """Blocks of pixels: as near to a square as long rows allow, several items if they are small."""
-    cdef int axis = p.s.rank - 1
-    cdef Py_ssize_t columns = share(p.s.out_size[axis], max(128, PIXELS // max(1, p.s.out_size[axis - 1])))
-    cdef Py_ssize_t rows = share(p.s.out_size[axis - 1], max(1, PIXELS // columns)), items = 1
-    if rows == p.s.out_size[axis - 1] and columns == p.s.out_size[axis]:
-        items = share(p.all_items, max(1, PIXELS // (rows * columns)))
-    lay_out(p, items, rows, columns)
-    while p.items * p.patch.item_pitch > PATCH and halve_pixels(p):
+    cdef Grid* g = &p.grid
+    cdef Py_ssize_t columns = share(g.all_columns, max(128, PIXELS // max(1, g.all_rows)))
+    cdef Py_ssize_t rows = share(g.all_rows, max(1, PIXELS // columns)), items = 1
+    if rows == g.all_rows and columns == g.all_columns:
+        items = share(g.all_items, max(1, PIXELS // (rows * columns)))
+    cut_blocks(g, items, rows, columns)
+    lay_out(p)
+    while g.items * p.patch.item_pitch > PATCH and halve_pixels(p):
         pass
 
 
 cdef void cut_filters(Plan* p) noexcept nogil:
     """All filters at once, unless the sums that wait between parts would be too many."""
-    cdef Py_ssize_t pixels = p.items * p.rows * p.columns, most = p.padded_filters
+    cdef Py_ssize_t most = p.padded_filters
     if p.in_parts:
-        most = min(most, max(1, SUMS // (pixels * p.size * p.panel)) * p.panel)
-    p.filters_at_once = most
-    p.filter_blocks = (p.filters + most - 1) // most
-
-
-cdef inline Py_ssize_t blocks(const Plan* p) noexcept nogil:
-    return p.s.groups * p.item_blocks * p.bands * p.pieces * p.filter_blocks
+        most = min(most, max(1, SUMS // (pixels_of(&p.grid) * p.size * p.panel)) * p.panel)
+    take_filters(&p.grid, most)
 
 
 cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
@@ -563,33 +513,26 @@ cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
     Blocks of the same filters each pack their weights, if those are not packed ahead: then a block a worker will do.
     """
     cdef Py_ssize_t pixels, wanted = BLOCKS_A_WORKER * workers
-    while workers > 1 and blocks(p) < wanted:
-        pixels = p.items * p.rows * p.columns
-        if p.filters_at_once > p.panel and (
-                pixels <= FEW_PIXELS or p.s.packed == NULL or p.filters_at_once >= 4 * p.panel):
-            p.filters_at_once = share(p.filters_at_once // p.panel, p.filters_at_once // p.panel // 2) * p.panel
-            p.filter_blocks = (p.filters + p.filters_at_once - 1) // p.filters_at_once
-        elif pixels <= FEW_PIXELS or p.s.packed == NULL and blocks(p) >= workers or not halve_pixels(p):
+    while workers > 1 and blocks(&p.grid) < wanted:
+        pixels = pixels_of(&p.grid)
+        if p.grid.filters_at_once > p.panel and (
+                pixels <= FEW_PIXELS or p.s.packed == NULL or p.grid.filters_at_once >= 4 * p.panel):
+            halve_filters(&p.grid, p.panel)
+        elif pixels <= FEW_PIXELS or p.s.packed == NULL and blocks(&p.grid) >= workers or not halve_pixels(p):
             return
 
 
 cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_pixels,
                   Py_ssize_t workers) noexcept nogil:
     cdef Plan p
-    cdef int axis
+    cdef int axis = s.rank - 1
     memset(&p, 0, sizeof(p))
     p.s, p.size, p.lanes, p.along_pixels = s, size, lanes, along_pixels
-    p.filters = s.filters * s.planes
-    p.panel = PIXEL_ROWS if along_pixels else share((p.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
+    p.grid = grid_of(s)
+    p.panel = PIXEL_ROWS if along_pixels else share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
     p.tile_rows = THIN_ROWS if p.panel == lanes else FILTER_ROWS
-    p.padded_filters = p.filters if along_pixels else whole(p.filters, lanes)
-    p.all_items = 1
-    for axis in range(s.leading):
-        p.all_items *= s.leading_size[axis]
-    for axis in range(s.rank - 2):
-        p.all_items *= s.out_size[axis]
+    p.padded_filters = p.grid.filters if along_pixels else whole(p.grid.filters, lanes)
     p.epilogue = epilogue_of(s, size, lanes)
-    axis = s.rank - 1
     p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.out_size[1] >= lanes
     p.in_place = not along_pixels and fills_a_patch(s, size)
     cut_sum(&p)
@@ -600,7 +543,7 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
     if p.in_parts:
         p.sums_bytes *= tiles(&p)
     # scratch starts with zeros, and those of the border stay
-    p.patch.padded = p.pieces == 1 and p.cut.columns == s.kernel_size[axis] and s.boundary == FILL
+    p.patch.padded = p.grid.pieces == 1 and p.cut.columns == s.kernel_size[axis] and s.boundary == FILL
     if s.packed == NULL:
         p.packed_bytes = terms(&p.cut) * p.panel * size
     return p
@@ -608,18 +551,18 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
 
 cdef Py_ssize_t tiles(const Plan* p) noexcept nogil:
     """Tiles of a block at most."""
-    cdef Py_ssize_t panels = (p.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
+    cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
     if p.along_pixels:    # one more where whole vectors are copied
-        return panels * p.items * p.rows * ((p.columns + wide - 1) // wide + 1)
-    return panels * (p.items * p.rows * p.columns // FILTER_ROWS + 3)
+        return panels * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
+    return panels * (pixels_of(&p.grid) // FILTER_ROWS + 3)
 
 
 # Scratch, a worker's part: patch (with room to read a tile too far), weights, sums, turned, tables.
 cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     cdef Scratch s
-    cdef Py_ssize_t pixels = p.items * p.rows * p.columns
+    cdef Py_ssize_t pixels = pixels_of(&p.grid)
     s.patch = memory
-    s.weights = s.patch + whole(p.items * p.patch.item_pitch, 64) + SLACK
+    s.weights = s.patch + whole(p.grid.items * p.patch.item_pitch, 64) + SLACK
     s.sums = s.weights + whole(p.packed_bytes, 64)
     s.turned = s.sums + p.sums_bytes
     s.places = <Place*> (s.turned + SLACK)
@@ -638,17 +581,13 @@ cdef Scratch prepared(const Plan* p, char* memory) noexcept nogil:
     return s
 
 
-cdef inline char* aligned(char* memory) noexcept nogil:
-    return memory + (64 - <size_t> memory % 64) % 64
-
-
 cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, n, i
     cdef Plan p = planned(s, size, lanes, along_pixels, workers)
     cdef Scratch scratch
     cdef char* memory
-    n = blocks(&p)
+    n = blocks(&p.grid)
     workers = max(1, min(workers, n))
     per_worker = whole(laid_out(&p, NULL).end - <char*> NULL, 64)
     memory = <char*> malloc(workers * per_worker + 64)
@@ -689,12 +628,12 @@ cdef Py_ssize_t run_packing(V* like, const Layer* s, bint along_pixels, char* to
     """Packs the weights to `to`, if that is not NULL; returns the bytes it takes."""
     cdef Py_ssize_t size = element_size(like), i, filter, panels, bytes, infinite = 0
     cdef Plan p = planned(s, size, sizeof(V) // size, along_pixels, 1)
-    panels = (p.filters + p.panel - 1) // p.panel
+    panels = (p.grid.filters + p.panel - 1) // p.panel
     bytes = p.terms * size
     if to != NULL:
         for i in prange(s.groups * panels, num_threads=<int> max(1, min(workers, s.groups * panels))):
             filter = i % panels * p.panel
-            infinite += not pack_filters(&p, i // panels, filter, min(p.filters, filter + p.panel),
+            infinite += not pack_filters(&p, i // panels, filter, min(p.grid.filters, filter + p.panel),
                                          to + (i // panels * p.padded_filters + filter) * bytes)
         finite[0] = infinite == 0
     return s.groups * p.padded_filters * bytes

@@ -23,6 +23,10 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from fastconv.kernels.blocks cimport (
+    Block, Grid, aligned, block_at, blocks, cut_blocks, grid_of, halve, halve_filters, pixels_of,
+    take_filters,
+)
 from fastconv.kernels.border cimport share, whole
 from fastconv.kernels.epilogue cimport TURNED, Epilogue, epilogue_of, finish, store_pixels
 from fastconv.kernels.layer cimport Convolution, Layer, Packed
@@ -54,21 +58,12 @@ cdef struct Plan:
     Epilogue epilogue
     Py_ssize_t size            # of an element
     Py_ssize_t lanes
-    Py_ssize_t filters         # of a group, those of imaginary parts counted
+    Grid grid                  # of windows
     Py_ssize_t padded_filters  # whole vectors of them
     Py_ssize_t panel           # filters of a tile at most
     Py_ssize_t channels        # of a group, likewise
     Py_ssize_t terms           # of a sum: channels x outer taps
     Cut cut                    # the channels that are gathered at once
-    Py_ssize_t items           # of a block, and its rows and columns of windows
-    Py_ssize_t rows
-    Py_ssize_t columns
-    Py_ssize_t all_items
-    Py_ssize_t item_blocks
-    Py_ssize_t bands
-    Py_ssize_t pieces
-    Py_ssize_t filters_at_once
-    Py_ssize_t filter_blocks
     Patch patch
     Py_ssize_t from_first[ELEMENTS]    # bytes from a window's first element to the others, in the patch
     Py_ssize_t window_pitch    # bytes in the image: [element][term][window], or [element][window][term]
@@ -84,18 +79,6 @@ cdef struct Scratch:
     Py_ssize_t* at             # by window: where it is in the image
     Py_ssize_t* inner          # by term: how far from there
     char* end
-
-# A unit of work.
-cdef struct Block:
-    Py_ssize_t group
-    Py_ssize_t first_filter
-    Py_ssize_t filters
-    Py_ssize_t item
-    Py_ssize_t items
-    Py_ssize_t row
-    Py_ssize_t rows
-    Py_ssize_t column
-    Py_ssize_t columns
 
 
 # ---------------------------------------------------------------- the three transforms, of a vector of windows each
@@ -265,28 +248,9 @@ cdef bint finish_panel(const R* products, const Plan* p, const Block* b, Scratch
     return good
 
 
-cdef Block block_at(const Plan* p, Py_ssize_t index) noexcept nogil:
-    """Filters inside windows inside groups."""
-    cdef Block b
-    cdef int axis = p.s.rank - 1
-    b.first_filter = index % p.filter_blocks * p.filters_at_once
-    index //= p.filter_blocks
-    b.column = index % p.pieces * p.columns
-    index //= p.pieces
-    b.row = index % p.bands * p.rows
-    index //= p.bands
-    b.item = index % p.item_blocks * p.items
-    b.group = index // p.item_blocks
-    b.filters = min(p.filters_at_once, p.filters - b.first_filter)
-    b.columns = min(p.columns, p.windows.out_size[axis] - b.column)
-    b.rows = min(p.rows, p.windows.out_size[axis - 1] - b.row)
-    b.items = min(p.items, p.all_items - b.item)
-    return b
-
-
 cdef void block(R* like, const Plan* p, Py_ssize_t index, Scratch* scratch, char* not_finite) noexcept nogil:
     """Computes one block of the output. Tells of the samples with results that are not finite."""
-    cdef Block b = block_at(p, index)
+    cdef Block b = block_at(&p.grid, index)
     cdef Py_ssize_t filter = b.first_filter, width, i, outer_items = 1
     cdef const char* weights
     cdef bint good = True
@@ -306,18 +270,15 @@ cdef void block(R* like, const Plan* p, Py_ssize_t index, Scratch* scratch, char
 
 # ---------------------------------------------------------------- the plan
 
-cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+cdef void lay_out(Plan* p) noexcept nogil:
+    """The patch and the image of a block."""
     cdef int axis = p.s.rank - 1, i
     cdef bint along_channels = p.channels > 1 and p.s.planes == 1 and p.s.x_channel <= p.s.x_stride[axis]
-    cdef Py_ssize_t windows = items * rows * columns
-    p.items, p.rows, p.columns = items, rows, columns
-    p.item_blocks = (p.all_items + items - 1) // items
-    p.bands = (p.windows.out_size[axis - 1] + rows - 1) // rows
-    p.pieces = (p.windows.out_size[axis] + columns - 1) // columns
+    cdef Py_ssize_t windows = pixels_of(&p.grid)
     p.cut = Cut(0, p.channels, 0, 1, 0, 4, 0, 4)
-    p.patch = patch_of(&p.windows, p.size, &p.cut, rows, columns, not along_channels, True)
+    p.patch = patch_of(&p.windows, p.size, &p.cut, p.grid.rows, p.grid.columns, not along_channels, True)
     p.cut.channels = max(1, min(p.channels, GATHERED * p.channels // p.patch.item_pitch))
-    p.patch = patch_of(&p.windows, p.size, &p.cut, rows, columns, not along_channels, True)
+    p.patch = patch_of(&p.windows, p.size, &p.cut, p.grid.rows, p.grid.columns, not along_channels, True)
     for i in range(ELEMENTS):
         p.from_first[i] = tap_offset(&p.patch, 0, i // 4, i % 4)
     # odd numbers of cache lines, so that what is written together does not fall into one set of the cache
@@ -328,23 +289,21 @@ cdef void lay_out(Plan* p, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns
         p.window_pitch, p.term_pitch = p.size, whole((windows + p.lanes) * p.size, 64) | 64
         p.element_pitch = whole(p.terms * p.term_pitch, 4096) + 5 * 64
     # scratch starts with zeros, and those of the border stay
-    p.patch.padded = p.pieces == 1 and p.s.boundary == FILL and not p.patch.channels_inner
+    p.patch.padded = p.grid.pieces == 1 and p.s.boundary == FILL and not p.patch.channels_inner
 
 
 cdef void cut_windows(Plan* p) noexcept nogil:
     """Blocks whose windows, transformed, stay in the second cache: several items if they are small."""
-    cdef int axis = p.s.rank - 1
+    cdef Grid* g = &p.grid
     cdef Py_ssize_t most = IMAGE // (ELEMENTS * p.terms * p.size), columns, rows, items = 1
     most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, most))
-    columns = share(p.windows.out_size[axis], most)
-    rows = share(p.windows.out_size[axis - 1], max(1, most // columns))
-    if rows == p.windows.out_size[axis - 1] and columns == p.windows.out_size[axis]:
-        items = share(p.all_items, max(1, most // (rows * columns)))
-    lay_out(p, items, rows, columns)
-
-
-cdef inline Py_ssize_t blocks(const Plan* p) noexcept nogil:
-    return p.s.groups * p.item_blocks * p.bands * p.pieces * p.filter_blocks
+    columns = share(g.all_columns, most)
+    rows = share(g.all_rows, max(1, most // columns))
+    if rows == g.all_rows and columns == g.all_columns:
+        items = share(g.all_items, max(1, most // (rows * columns)))
+    cut_blocks(g, items, rows, columns)
+    take_filters(g, p.padded_filters)
+    lay_out(p)
 
 
 cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
@@ -352,21 +311,16 @@ cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
 
     Blocks of the same windows each transform them: then a block a worker will do.
     """
-    cdef int axis = p.s.rank - 1
     cdef Py_ssize_t windows
-    while workers > 1 and blocks(p) < BLOCKS_A_WORKER * workers:
-        windows = p.items * p.rows * p.columns
-        if windows <= FEWEST_WINDOWS or windows <= FEW_WINDOWS and blocks(p) >= workers:
+    while workers > 1 and blocks(&p.grid) < BLOCKS_A_WORKER * workers:
+        windows = pixels_of(&p.grid)
+        if windows <= FEWEST_WINDOWS or windows <= FEW_WINDOWS and blocks(&p.grid) >= workers:
             return
-        if windows <= FEW_WINDOWS and p.filters_at_once > p.panel:
-            p.filters_at_once = share(p.filters_at_once // p.panel, p.filters_at_once // p.panel // 2) * p.panel
-            p.filter_blocks = (p.filters + p.filters_at_once - 1) // p.filters_at_once
-        elif p.items > 1:
-            lay_out(p, share(p.all_items, p.items // 2), p.rows, p.columns)
-        elif p.rows > 1:
-            lay_out(p, 1, share(p.windows.out_size[axis - 1], p.rows // 2), p.columns)
+        if windows <= FEW_WINDOWS and p.grid.filters_at_once > p.panel:
+            halve_filters(&p.grid, p.panel)
         else:
-            lay_out(p, 1, 1, share(p.windows.out_size[axis], p.columns // 2))
+            halve(&p.grid, FEWEST_WINDOWS // 2)
+            lay_out(p)
 
 
 cdef void plan(Plan* p, const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ssize_t workers) noexcept nogil:
@@ -378,16 +332,10 @@ cdef void plan(Plan* p, const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ss
         p.windows.kernel_size[axis], p.windows.stride[axis] = 4, 2
         p.windows.out_size[axis] = (s.out_size[axis] + 1) // 2
     p.epilogue = epilogue_of(s, size, lanes)
-    p.filters, p.channels = s.filters * s.planes, s.channels * s.planes
+    p.grid, p.channels = grid_of(&p.windows), s.channels * s.planes
     p.terms = p.channels * outer_taps(s)
-    p.panel = share((p.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
-    p.padded_filters = whole(p.filters, lanes)
-    p.filters_at_once, p.filter_blocks = p.padded_filters, 1
-    p.all_items = 1
-    for axis in range(s.leading):
-        p.all_items *= s.leading_size[axis]
-    for axis in range(s.rank - 2):
-        p.all_items *= s.out_size[axis]
+    p.panel = share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
+    p.padded_filters = whole(p.grid.filters, lanes)
     cut_windows(p)
     divide(p, workers)
 
@@ -395,13 +343,13 @@ cdef void plan(Plan* p, const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ss
 # Scratch, a worker's part: patch (with room to read a vector too far), image, products, results, turned, tables.
 cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     cdef Scratch s
-    cdef Py_ssize_t windows = p.items * p.rows * p.columns, vector = p.lanes * p.size
+    cdef Py_ssize_t windows = pixels_of(&p.grid), vector = p.lanes * p.size
     cdef Py_ssize_t columns = p.panel // p.lanes
     s.patch = memory
     s.image = s.patch + whole(p.patch.item_pitch, 64) + SLACK
     s.products = s.image + whole(ELEMENTS * p.element_pitch, 64) + SLACK
     s.results = s.products + windows * ELEMENTS * columns * vector
-    s.turned = s.results + 4 * p.columns * columns * vector
+    s.turned = s.results + 4 * p.grid.columns * columns * vector
     s.at = <Py_ssize_t*> (s.turned + SLACK)
     s.inner = s.at + whole(windows, 8)
     s.end = <char*> (s.inner + whole(p.terms, 8))
@@ -412,15 +360,11 @@ cdef Scratch prepared(const Plan* p, char* memory) noexcept nogil:
     cdef Scratch s = laid_out(p, memory)
     cdef Py_ssize_t i
     memset(s.patch, 0, s.image - s.patch)
-    for i in range(p.items * p.rows * p.columns):
+    for i in range(pixels_of(&p.grid)):
         s.at[i] = i * p.window_pitch
     for i in range(p.terms):
         s.inner[i] = i * p.term_pitch
     return s
-
-
-cdef inline char* aligned(char* memory) noexcept nogil:
-    return memory + (64 - <size_t> memory % 64) % 64
 
 
 cdef int run(R* like, const Layer* s, char* not_finite, Py_ssize_t workers) noexcept nogil:
@@ -430,7 +374,7 @@ cdef int run(R* like, const Layer* s, char* not_finite, Py_ssize_t workers) noex
     cdef Scratch scratch
     cdef char* memory
     plan(&p, s, size, sizeof(R) // size, workers)
-    n = blocks(&p)
+    n = blocks(&p.grid)
     workers = max(1, min(workers, n))
     per_worker = whole(laid_out(&p, NULL).end - <char*> NULL, 64)
     memory = <char*> malloc(workers * per_worker + 64)
@@ -455,7 +399,7 @@ cdef bint pack_filters(R* like, const Plan* p, Py_ssize_t group, Py_ssize_t filt
                        char* scratch) noexcept nogil:
     """A panel's weights, transformed: [element][term][filter]. Whether the weights are finite."""
     cdef Cut cut = Cut(0, 0, 0, 1, 0, 3, 0, 3)
-    cdef Py_ssize_t width = min(p.panel, whole(p.filters - filter, p.lanes)), columns = width // p.lanes, c, j
+    cdef Py_ssize_t width = min(p.panel, whole(p.grid.filters - filter, p.lanes)), columns = width // p.lanes, c, j
     cdef R* first = <R*> to
     cdef bint finite = True
     for cut.outer in range(p.terms // p.channels):
@@ -481,7 +425,7 @@ cdef Py_ssize_t run_packing(R* like, const Layer* s, char* to, bint* all_are_fin
     cdef Py_ssize_t size = element_size(like), i, panels, bytes, room, infinite = 0, filter
     cdef Plan p
     plan(&p, s, size, sizeof(R) // size, 1)
-    panels = (p.filters + p.panel - 1) // p.panel
+    panels = (p.grid.filters + p.panel - 1) // p.panel
     bytes = ELEMENTS * p.terms * size
     room = 9 * CHANNELS * p.panel * size
     workers = max(1, min(workers, s.groups * panels))
