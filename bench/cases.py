@@ -7,6 +7,7 @@ from pathlib import Path
 
 import inputs
 import layer_inputs
+import pool_inputs
 
 SHAPES = Path(__file__).parent / "shapes"
 
@@ -28,14 +29,16 @@ class Suite:
     products : callable
         ``products(*inputs)``: multiply-adds of the direct algorithm.
     axes : tuple of str
-        The columns that the plot shows as panels, as colours and along the axis; an empty name for none, "layer" for
-        a layer in words.
+        The columns that the plot shows as panels, as colours and along the axis; an empty name for none, "layer" or
+        "pool" for one in words.
     workers : tuple of str
         Thread counts that replace those of the command line.
     public : bool
         Whether README.md shows it.
     rates : bool
         Whether GFLOP/s stand beside the times: two for a multiply-add of the direct algorithm.
+    traffic : callable, optional
+        ``traffic(columns)``: bytes that must be read and written; then GB/s stand beside the times.
     """
 
     title: str
@@ -47,11 +50,22 @@ class Suite:
     workers: tuple[str, ...] = ()
     public: bool = True
     rates: bool = False
+    traffic: Callable[[dict], int] | None = None
+
+    @property
+    def unit(self) -> str:
+        """What stands beside the times."""
+        return "GFLOP/s" if self.rates else "GB/s" if self.traffic else ""
 
 
 def _layers(title: str, label=layer_inputs.label, axes=("", "", "layer"), **options) -> Suite:
     return Suite(title, label, layer_inputs.arrays, layer_inputs.reference, layer_inputs.products, axes, rates=True,
                  **options)
+
+
+def _pools(title: str, label, axes) -> Suite:
+    return Suite(title, label, pool_inputs.arrays, pool_inputs.reference, pool_inputs.products, axes,
+                 traffic=pool_inputs.traffic)
 
 
 IMAGE = "{dtype} {image} x {image}, {kernel} x {kernel}"
@@ -75,6 +89,8 @@ SUITES = {
     "layer_kinds": _layers("transposed, 1-D and 3-D layers, float32"),
     "layer_gradients": _layers("gradients of layers, float32"),
     "layer_builds": _layers("layers with the build in use and the lesser ones", workers=("1",), public=False),
+    "pools": _pools("pooling, float32, channels first", pool_inputs.label, ("", "", "pool")),
+    "pool_dtypes": _pools("pooling in other dtypes", pool_inputs.typed_label, ("", "dtype", "pool")),
 }
 
 

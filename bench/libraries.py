@@ -1,6 +1,7 @@
 """The libraries that are timed, how each is told its threads, and the table of the ways to call them.
 
-The ways themselves, one small function each, are in ``filters.py`` and ``layers.py``; ``methods.py`` has them all.
+The ways themselves, one small function each, are in ``filters.py``, ``layers.py`` and ``pools.py``; ``methods.py`` has
+them all.
 """
 import os
 from collections.abc import Callable
@@ -37,6 +38,7 @@ LIBRARIES = {
     "astropy": Library("astropy"),
     "peak": Library("peak"),
     "peak x86-64-v3": Library("peak", {"FASTCONV_ISA": "x86-64-v3"}),
+    "read": Library("read"),
 }
 FLOATS = "fdFD"
 THREAD_VARIABLES = (
@@ -106,6 +108,8 @@ class Method:
         Whether the thread count matters; if not, one measurement stands for all.
     dtypes : str
         The dtype characters that it takes; empty for all.
+    where : dict
+        The columns that a case must have.
     most : float
         The multiply-adds beyond which it is not run, because a call would take more than a few seconds.
     """
@@ -116,12 +120,16 @@ class Method:
     into: bool = False
     threaded: bool = False
     dtypes: str = ""
+    where: dict = field(default_factory=dict)
     most: float = float("inf")
 
-    def refuses(self, dtype: str, products: float) -> str:
+    def refuses(self, columns: dict, products: float) -> str:
         """Why this method is not run on a case; empty if it is."""
-        if self.dtypes and np.dtype(dtype).char not in self.dtypes:
-            return f"for {dtype}"
+        if self.dtypes and np.dtype(columns["dtype"]).char not in self.dtypes:
+            return f"for {columns['dtype']}"
+        for name, value in self.where.items():
+            if columns[name] != value:
+                return f"for a {name} other than {value}"
         if products > self.most:
             return f"beyond {self.most:.2g} multiply-adds, where a call takes seconds"
         return ""

@@ -97,7 +97,7 @@ def _checked(children: Children, case: Case, found: list[Way], row: dict) -> lis
             row["errors"]["reference"] = str(error)
             return []
         for way in found:
-            if refusal := way.method.refuses(case.columns["dtype"], products):
+            if refusal := way.method.refuses(case.columns, products):
                 row["skipped"][way.name] = refusal
                 continue
             try:

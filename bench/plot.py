@@ -10,16 +10,18 @@ from cases import SUITES
 from layer_inputs import label as layer
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator, PercentFormatter
+from pool_inputs import label as pool
 from results import named, own, path, ratio, rivals
 
 SLOWER = "#f6dcd8"
 NEAR = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.7, 2, 2.5, 3, 4]    # ticks where all ratios are near 1
+WORDS = {"layer": layer, "pool": pool}    # columns that are no columns
 LONG = {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}    # for what is many words
 
 
 def _value(row: dict, column: str):
     """What a row has in a column; empty for no column."""
-    return layer(row["case"]) if column == "layer" else row["case"].get(column, "")
+    return WORDS[column](row["case"]) if column in WORDS else row["case"].get(column, "")
 
 
 def _values(result: dict, column: str, **at) -> list:
@@ -61,7 +63,7 @@ def _panel(ax, result: dict, panel, workers: str) -> None:
             i = series.index(one)
             place = along.index(x) + (i - (len(series) - 1) / 2) * width
             _bar(ax, place, width, 0 if _bounded(result) else 1, colours[i], over_best, over_scipy)
-    ax.set_xticks(range(len(along)), along, **(LONG if columns[2] == "layer" else {}))
+    ax.set_xticks(range(len(along)), along, **(LONG if columns[2] in WORDS else {}))
     ax.set_xlim(-0.6, len(along) - 0.4)
 
 
@@ -122,9 +124,9 @@ def plot(folder: Path, result: dict) -> Path:
     matplotlib.use("Agg")
     columns, counts = SUITES[result["suite"]].axes, result["workers"]
     panels = _values(result, columns[0])
-    each = 0.5 if columns[2] == "layer" else 0.9
+    each = 0.5 if columns[2] in WORDS else 0.9
     width = max(6.5, 2 + 3.2 * len(panels), each * len(_values(result, columns[2])))
-    height = 1.8 + 2.4 * len(counts) + (1.2 if columns[2] == "layer" else 0)
+    height = 1.8 + 2.4 * len(counts) + (1.2 if columns[2] in WORDS else 0)
     figure, axes = plt.subplots(len(counts), len(panels), sharex="col", sharey=True, squeeze=False,
                                 layout="constrained", figsize=(width, height))
     for line, workers in zip(axes, counts, strict=True):

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 
 from cases import SUITES
-from results import label, named, own, rate, ratio, read, rivals, seconds
+from results import label, named, own, ratio, read, rivals, seconds, speed
 from table import short
 
 HERE = Path(__file__).parent
@@ -26,10 +26,11 @@ def _over_best(result: dict, row: dict, workers: str, into: bool = False) -> flo
 def _ratios(result: dict, row: dict) -> dict[str, float | None]:
     """By column: over SciPy's best if it is there, over the best peer, and that again for more threads.
 
-    For layers also what writes into an array, and a function of plain arrays over the peer that takes the same.
+    For layers and pools also what writes into an array, and for layers a function of plain arrays over the peer that
+    takes the same.
     """
     first, *more = result["workers"]
-    scipy, layers = named(result, "peer", False, "scipy"), SUITES[result["suite"]].rates
+    scipy, layers = named(result, "peer", False, "scipy"), SUITES[result["suite"]].unit
     figures = {"faster than SciPy": ratio(row, own(result), scipy, first)} if scipy else {}
     figures["than the best peer"] = _over_best(result, row, first)
     if layers:
@@ -49,19 +50,19 @@ def _mean(figures) -> float | None:
 
 
 def _speed(result: dict, row: dict, method: str) -> str:
-    figure = rate(row, method, result["workers"][0])
+    figure = speed(result["suite"], row, method, result["workers"][0])
     return f"{figure:.3g}" if figure else ""
 
 
 def _facts(result: dict, row: dict) -> dict[str, str]:
-    """The columns before the ratios: our time and who comes next, in a suite of layers with their GFLOP/s."""
+    """The columns before the ratios: our time and who comes next, with their GFLOP/s or GB/s."""
     first = result["workers"][0]
     best = row["best peer"].get(first, "")
     facts = {"case": label(result["suite"], row), own(result): short(seconds(row, own(result), first))}
-    if not SUITES[result["suite"]].rates:
+    unit = SUITES[result["suite"]].unit
+    if not unit:
         return facts | {"best peer": best}
-    return facts | {"GFLOP/s": _speed(result, row, own(result)), "best peer": best,
-                    "its GFLOP/s": _speed(result, row, best)}
+    return facts | {unit: _speed(result, row, own(result)), "best peer": best, f"its {unit}": _speed(result, row, best)}
 
 
 def _suite(result: dict) -> str:

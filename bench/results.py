@@ -96,8 +96,16 @@ def rate(row: dict, method: str, workers: str) -> float | None:
     return 2e-9 * row["products"] / time if time else None
 
 
+def speed(suite: str, row: dict, method: str, workers: str) -> float | None:
+    """GFLOP/s or GB/s, as the suite has it; None where it has neither."""
+    time, traffic = seconds(row, method, workers), SUITES[suite].traffic
+    if SUITES[suite].rates:
+        return rate(row, method, workers)
+    return 1e-9 * traffic(row["case"]) / time if time and traffic else None
+
+
 def share(result: dict, row: dict, workers: str) -> float | None:
-    """The share of one core's FMA peak that the better of ours reaches, where that was measured beside peers."""
+    """The share of what one core can do that the better of ours reaches, where that was measured beside peers."""
     bound = named(result, "bound")[:1] if named(result, "peer") else []
     found = [r for into in (False, True) if (r := ratio(row, own(result, into), bound, workers))]
     return max(found, default=None)

@@ -1,7 +1,7 @@
-"""Scratch memory of layers: how far a fresh process grows during one call, beyond the result, in MiB a worker.
+"""Scratch memory of layers and pools: how far a fresh process grows during one call, in MiB a worker.
 
-The inputs, the result (where the call takes one) and weights that a layer or a model packed are there before. Exact
-to 0.2 MiB, which the first use of threads takes too. Linux.
+The result is not counted. The inputs, the result (where the call takes one) and weights that a layer or a model packed
+are there before. Exact to 0.2 MiB, which the first use of threads takes too. Linux.
 """
 import argparse
 import ctypes
@@ -19,7 +19,7 @@ from methods import METHODS, Method
 
 LIMIT = 4.0    # MiB a worker
 MIB = 2**20
-LAYERS = [name for name, suite in SUITES.items() if suite.rates and suite.public]
+LAYERS = [name for name, suite in SUITES.items() if suite.unit and suite.public]    # and pools
 # A library that unrolls the images of this one into columns needs 744 MiB.
 LARGE = Case("layers", {"dtype": "float32", "kernel": 9, "stride": 1, "padding": 4, "dilation": 1, "groups": 1,
                         "in": 3, "out": 16, "image": 224, "batch": 16}, True)
@@ -62,7 +62,7 @@ def _child(suite: str, name: str, workers: str, columns: str) -> None:
 def _measured(case: Case, name: str, workers: str) -> float | None:
     """MiB a worker; None where the method refuses or fails."""
     entry = METHODS[case.suite][name]
-    if entry.refuses(case.columns["dtype"], 0):
+    if entry.refuses(case.columns, 0):
         return None
     done = subprocess.run(
         [sys.executable, __file__, "--child", case.suite, name, workers, json.dumps(case.columns)],

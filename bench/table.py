@@ -1,6 +1,6 @@
 """The table of a suite, as plain text."""
 from cases import SUITES
-from results import label, named, own, rate, ratio, rivals, seconds, share
+from results import label, named, own, ratio, rivals, seconds, share, speed
 
 
 def short(t: float | None) -> str:
@@ -14,11 +14,11 @@ def short(t: float | None) -> str:
 
 
 def _time(result: dict, row: dict, method: str, workers: str) -> str:
-    """A method's time, in a suite of layers with its GFLOP/s."""
+    """A method's time, with its GFLOP/s or GB/s where the suite has them."""
     if any(error.startswith(f"{method},") for error in row["errors"]):
         return "wrong"
-    time, speed = short(seconds(row, method, workers)), rate(row, method, workers)
-    return f"{time} {speed:5.3g}" if speed and SUITES[result["suite"]].rates else time
+    time, figure = short(seconds(row, method, workers)), speed(result["suite"], row, method, workers)
+    return f"{time} {figure:5.3g}" if figure else time
 
 
 def _figure(figure: float | None, form: str = ".2f") -> str:
@@ -38,7 +38,7 @@ def _figures(result: dict, row: dict, workers: str) -> dict[str, str]:
         cells |= {"best peer out=": row["best peer out="].get(workers, "-"), "ratio out=": _figure(into),
                   "better mode": _better(fresh, into)}
     if named(result, "peer") and named(result, "bound"):
-        cells["of one core's peak"] = _figure(share(result, row, workers), ".0%")
+        cells[f"of one core's {named(result, 'bound')[0].split()[-1]}"] = _figure(share(result, row, workers), ".0%")
     return cells
 
 
@@ -66,7 +66,8 @@ def table(result: dict) -> str:
     methods = [name for name in result["methods"] if any(name in row["seconds"] for row in result["rows"])]
     lines = _header(["case", "workers", *methods, *_figures(result, result["rows"][0], result["workers"][0])])
     lines += [_cells(result, row, w, methods) for row in result["rows"] for w in result["workers"]]
-    rates = " (behind the times GFLOP/s)" if SUITES[result["suite"]].rates else ""
+    unit = SUITES[result["suite"]].unit
+    rates = f" (behind the times {unit})" if unit else ""
     return "\n".join([f"\n{result['suite']}: {result['title']}{rates}", *_columns(lines), *notes(result)])
 
 

@@ -3,7 +3,7 @@ import tomllib
 from math import prod
 from pathlib import Path
 
-from results import fastest, label, ratio
+from results import fastest, label, ratio, speed
 
 TARGETS = Path(__file__).with_name("targets.toml")
 
@@ -27,9 +27,20 @@ def _modes(target: dict) -> list[tuple[str, list[str]]]:
     return [(mode.get("ours", "fastconv"), mode.get("peers", [])) for mode in modes]
 
 
-def _figure(target: dict, row: dict, workers: str) -> tuple[float, str] | None:
+def _beside(target: dict, row: dict, result: dict, workers: str, ours: str) -> float | None:
+    """Our bytes per second in a row, over those in the row that differs in the columns of `than`."""
+    wanted = row["case"] | target["than"]
+    other = next((other for other in result["rows"] if other["case"] == wanted), row)
+    mine, base = (speed(result["suite"], one, ours, workers) for one in (row, other))
+    return mine / base if mine and base and other is not row else None
+
+
+def _figure(target: dict, row: dict, result: dict, workers: str) -> tuple[float, str] | None:
     """A row's figure, and the method of ours that it is for."""
     modes = _modes(target)
+    if "than" in target:
+        figures = [(_beside(target, row, result, workers, ours), ours) for ours, _ in modes]
+        return max((found for found in figures if found[0]), default=None)
     if target["statistic"] == "max":
         return fastest(row, [ours for ours, _ in modes], workers)
     figures = [(ratio(row, ours, peers, workers, target.get("over", "")), ours) for ours, peers in modes]
@@ -60,7 +71,7 @@ def _where(target: dict, figures: dict, figure: float) -> str:
 def _judged(target: dict, result: dict, workers: str) -> dict:
     """One target on one number of threads."""
     rows = _rows(target, result)
-    figures = {label(result["suite"], row): f for row in rows if (f := _figure(target, row, workers))}
+    figures = {label(result["suite"], row): f for row in rows if (f := _figure(target, row, result, workers))}
     failed = sum(_failed(target, row) for row in rows)
     verdict = {"target": target, "workers": workers, "rows": len(figures), "failed": failed, "figure": None,
                "met": None, "where": ""}

@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 NETWORK = "rapidocr-onnxruntime" if sys.version_info < (3, 13) else "rapidocr"
 NEEDED = {
     "photograph": ["scipy", "scikit-image", "matplotlib"],
+    "pooling": ["scipy", "scikit-image", "matplotlib"],
     "text_direction": ["onnx", "onnxruntime", "scikit-image", "matplotlib", NETWORK],
 }
 

@@ -81,3 +81,56 @@ def test_scratch_of_a_layer(name, c, k, groups, layout, mode, dtype):
                                              unit=1 if sys.platform == "darwin" else 1024))
     assert not done.returncode, done.stderr
     assert float(done.stdout) < 2 * 4
+
+
+MEASURE_POOL = """
+import resource, numpy as np, fastconv
+from fastconv import grad
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * {unit}
+x = np.ones({image}, "{dtype}")
+how = dict(padding={padding}, stride={stride}, layout="{layout}", workers=2)
+def pool(x, out=None):
+    match "{name}":
+        case "lp_pool": return fastconv.lp_pool(x, 3, {kernel}, **how, out=out)
+        case "global_avg_pool": return fastconv.global_avg_pool2d(x, workers=2, out=out)
+        case "grad.avg_pool": return grad.avg_pool(x.shape, g, {kernel}, **how, out=out)
+        case name: return getattr(fastconv, name)(x, {kernel}, **how, out=out)
+g = fastconv.sum_pool(x, {kernel}, **how, dtype="{dtype}")
+y = pool(x)    # loads what there is to load
+y[...] = 0
+import ctypes, sys
+if sys.platform.startswith("linux"):
+    ctypes.CDLL(None).malloc_trim(0)
+    open("/proc/self/clear_refs", "w").write("5")    # the peak starts again
+    def peak():
+        return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+before = peak()
+pool(x, y)
+print((peak() - before) / 2**20)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the resource module is Unix's")
+@pytest.mark.parametrize(("name", "image", "kernel", "stride", "padding", "layout", "dtype"), [
+    ("max_pool", (8, 16, 224, 224), (3, 3), 2, 1, "channels_first", "f"),
+    ("max_pool", (8, 224, 224, 16), (3, 3), 2, 1, "channels_last", "f"),
+    ("max_pool", (3000, 3000), (31, 31), 1, 15, "channels_first", "f"),
+    ("min_pool", (3000, 3000), (201, 201), 1, 100, "channels_first", "B"),
+    ("max_pool", (20, 40000, 6), (301, 3), 1, 1, "channels_first", "d"),
+    ("avg_pool", (3000, 3000), (31, 31), 1, 15, "channels_first", "f"),
+    ("avg_pool", (2000, 2000), (31, 31), 1, 15, "channels_first", "B"),
+    ("sum_pool", (1500, 1500), (201, 201), 1, 100, "channels_first", "d"),
+    ("avg_pool", (8, 224, 224, 16), (7, 7), 1, 3, "channels_last", "e"),
+    ("lp_pool", (8, 16, 224, 224), (3, 3), 1, 1, "channels_first", "f"),
+    ("global_avg_pool", (4, 16, 512, 512), (1, 1), 1, 0, "channels_first", "f"),
+    ("grad.avg_pool", (8, 16, 224, 224), (9, 9), 1, 4, "channels_first", "f"),
+], ids=str)
+def test_scratch_of_a_pool(name, image, kernel, stride, padding, layout, dtype):
+    """Large windows and large images, beside results that are there already."""
+    done = python("-c", MEASURE_POOL.format(
+        name=name, image=image, kernel=kernel, stride=stride, padding=padding, layout=layout, dtype=dtype,
+        unit=1 if sys.platform == "darwin" else 1024))
+    assert not done.returncode, done.stderr
+    assert float(done.stdout) < 2 * 4
