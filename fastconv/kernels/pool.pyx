@@ -23,7 +23,7 @@ from fastconv.kernels.lines cimport (
     line_copy, same_bits,
 )
 from fastconv.kernels.order cimport (
-    LARGEST, SMALLEST, TOTAL, Ordered, element_bytes, even, first, merge, odd, vsigned8, vsigned16, vsigned32,
+    LARGEST, SMALLEST, TOTAL, Ordered, choose, element_bytes, even, first, merge, odd, vsigned8, vsigned16, vsigned32,
     vsigned64,
 )
 from fastconv.kernels.pooling cimport MEAN, ROOT, Pool, Pooling
@@ -106,9 +106,9 @@ cdef inline void rows_tail(char* to, const char* a, Py_ssize_t step, Py_ssize_t 
     for i in range(left):
         v = single(a + i * size, <Ordered*> none)
         for r in range(1, m):
-            v = merge(v, single(a + i * size + r * step, <Ordered*> none), how)
+            v = choose(v, single(a + i * size + r * step, <Ordered*> none), how)
         if add:
-            v = merge(single(to + i * size, <Ordered*> none), v, how)
+            v = choose(single(to + i * size, <Ordered*> none), v, how)
         put(to + i * size, v, 1)
     put(to + left * size, rest, sizeof(Ordered) // size - left)
 
@@ -185,10 +185,10 @@ cdef inline Ordered halved(const char* a, const int k, const int how, Ordered* l
     cdef const Ordered* pair = <const Ordered*> a
     cdef Ordered v = even(pair[0], pair[1])
     if k >= 2:
-        v = merge(v, odd(pair[0], pair[1]), how)
+        v = choose(v, odd(pair[0], pair[1]), how)
     if k == 3:
         pair = <const Ordered*> (a + 2 * element_bytes(like))
-        v = merge(v, even(pair[0], pair[1]), how)
+        v = choose(v, even(pair[0], pair[1]), how)
     return v
 
 
@@ -224,14 +224,14 @@ cdef inline Ordered folded_block(const char* a, Py_ssize_t bytes, const char* en
         c, d = (<const Ordered*> a)[2], (<const Ordered*> a)[3]
         at = 4 * width
         while at + 4 * width <= bytes:
-            total = merge(total, (<const Ordered*> (a + at))[0], how)
-            b = merge(b, (<const Ordered*> (a + at))[1], how)
-            c = merge(c, (<const Ordered*> (a + at))[2], how)
-            d = merge(d, (<const Ordered*> (a + at))[3], how)
+            total = choose(total, (<const Ordered*> (a + at))[0], how)
+            b = choose(b, (<const Ordered*> (a + at))[1], how)
+            c = choose(c, (<const Ordered*> (a + at))[2], how)
+            d = choose(d, (<const Ordered*> (a + at))[3], how)
             at += 4 * width
-        total = merge(merge(total, b, how), merge(c, d, how), how)
+        total = choose(choose(total, b, how), choose(c, d, how), how)
     while at + width <= bytes:
-        total = merge(total, (<const Ordered*> (a + at))[0], how)
+        total = choose(total, (<const Ordered*> (a + at))[0], how)
         at += width
     if at < bytes:
         left = bytes - at
@@ -241,7 +241,7 @@ cdef inline Ordered folded_block(const char* a, Py_ssize_t bytes, const char* en
             memcpy(last, none, width)
             memcpy(last, a + at, left)
             b = (<const Ordered*> last)[0]
-        total = merge(total, b, how)
+        total = choose(total, b, how)
     return total
 
 
@@ -251,7 +251,7 @@ cdef inline Ordered folded(const char* a, Py_ssize_t bytes, const char* end, con
     cdef Py_ssize_t most = 256 * sizeof(Ordered), at = most
     cdef Ordered total = folded_block(a, min(bytes, most), end, none, like, how)
     while at < bytes:
-        total = merge(total, folded_block(a + at, min(bytes - at, most), end, none, like, how), how)
+        total = choose(total, folded_block(a + at, min(bytes - at, most), end, none, like, how), how)
         at += most
     return total
 
@@ -271,7 +271,7 @@ cdef inline void fold(char* to, Py_ssize_t to_step, const char* a, Py_ssize_t st
         while width > 1:
             width //= 2
             for i in range(width):
-                total[i] = merge(even(total[2 * i], total[2 * i + 1]), odd(total[2 * i], total[2 * i + 1]), how)
+                total[i] = choose(even(total[2 * i], total[2 * i + 1]), odd(total[2 * i], total[2 * i + 1]), how)
         if to_step == size:
             if lines == lanes:
                 (<Ordered*> to)[0] = total[0]
@@ -294,7 +294,7 @@ cdef inline void scan(char* to, const char* a, const Py_ssize_t* start, const Py
         at = a + (start[i] - origin) * size
         v = (<const Ordered*> none)[0]
         for t in range(count[i]):
-            v = merge(v, single(at + t * size, <Ordered*> none), how)
+            v = choose(v, single(at + t * size, <Ordered*> none), how)
         put(to + i * size, v, 1)
 
 
@@ -613,7 +613,7 @@ cdef void lay_out(Plan* p) noexcept nogil:
     cdef int axis, last = s.rank - 1
     p.box[last] = reach(s, last, p.outs[last])
     p.pitch[last] = p.f.size * p.u
-    p.row_bytes = whole(p.box[last] * p.u * max(p.f.size, p.last_size), 64) + SLACK
+    p.row_bytes = whole(max(p.box[last], p.outs[last]) * p.u * max(p.f.size, p.last_size), 64) + SLACK
     p.box_bytes = whole(p.box[last] * p.pitch[last], 64) + 64
     for axis in range(last - 1, -1, -1):
         p.box[axis] = p.outs[axis] if p.direct[axis] else reach(s, axis, p.outs[axis])
@@ -1019,7 +1019,8 @@ cdef bint is_whole(const Pool* s) noexcept nogil:
         if s.kernel[axis] != 1 or s.start[axis] != NULL or s.x_size[axis] != s.out_size[axis]:
             return False
     return (s.rank == 2 and s.leading == 0 and s.inner == 1 and s.start[last] == NULL and s.out_size[last] == 1
-            and s.kernel[last] == s.x_size[last] and s.before[last] == 0 and s.divisor[last] == NULL)
+            and s.kernel[last] == s.x_size[last] and s.before[last] == 0 and s.dilation[last] == 1
+            and s.divisor[last] == NULL)
 
 
 cdef void fold_rows(const Plan* p, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
