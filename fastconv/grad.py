@@ -369,8 +369,8 @@ def max_pool(input_size, indices, grad_output, *, rank=None, layout="channels_fi
              workers=None):
     """Gradient of a pooling that chooses: ``dx[indices[o]] += dy[o]``, on zeros.
 
-    That of `fastconv.max_pool`, `min_pool`, `global_max_pool` and `adaptive_max_pool`: the indices say it all. Of several
-    equal elements the first, whose index it is, gets all, as in torch [1]_; windows that overlap add up.
+    That of `fastconv.max_pool`, `min_pool`, `global_max_pool` and `adaptive_max_pool`: the indices say it all. Of
+    several equal elements the first, whose index it is, gets all, as in torch [1]_; windows that overlap add up.
 
     Parameters
     ----------
@@ -523,8 +523,8 @@ def sum_pool(input_size, grad_output, kernel_size, stride=None, padding=0, ceil_
     array([[3, 3, 9, 6, 6]])
     """
     _route.check_workers(workers)
-    records, dx = pool_gate.sum_pool_gradient(input_size, grad_output, kernel_size, stride, padding, dilation, ceil_mode,
-                                              layout, out, dtype)
+    records, dx = pool_gate.sum_pool_gradient(input_size, grad_output, kernel_size, stride, padding, dilation,
+                                              ceil_mode, layout, out, dtype)
     _route.run_pools(records, workers)
     return gate.finished(dx, out)
 

@@ -61,9 +61,9 @@ def _lp_pool(rank, x, norm_type, kernel_size, stride=None, ceil_mode=False, *, p
                                 rank), out, workers)
 
 
-def _global_max_pool(rank, x, *, layout="channels_first", out=None, dtype=None, workers=None):
+def _global_max_pool(rank, x, return_indices=False, *, layout="channels_first", out=None, dtype=None, workers=None):
     _route.check_workers(workers)
-    return _with_indices(*gate.global_max_pool(x, layout, out, dtype, rank), out, workers)
+    return _with_indices(*gate.global_max_pool(x, return_indices, layout, out, dtype, rank), out, workers)
 
 
 def _global_avg_pool(rank, x, *, layout="channels_first", out=None, dtype=None, workers=None):
@@ -161,7 +161,7 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     cost of a window is that of its sides' logarithms, not its area. With indices, it is the area.
 
     A window without any tap inside the image, which dilation allows, gives minus infinity, or the dtype's least number
-    (the opposite for the smallest).
+    (the opposite for the smallest). Of zeros of both signs, which are equal, either may be the result.
 
     References
     ----------
@@ -250,7 +250,7 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     cost of a window is that of its sides' logarithms, not its area. With indices, it is the area.
 
     A window without any tap inside the image, which dilation allows, gives minus infinity, or the dtype's least number
-    (the opposite for the smallest).
+    (the opposite for the smallest). Of zeros of both signs, which are equal, either may be the result.
 
     References
     ----------
@@ -515,7 +515,7 @@ def lp_pool(x, norm_type, kernel_size, stride=None, ceil_mode=False, *, padding=
                     dtype=dtype, workers=workers)
 
 
-def global_max_pool(x, *, layout="channels_first", out=None, dtype=None, workers=None):
+def global_max_pool(x, return_indices=False, *, layout="channels_first", out=None, dtype=None, workers=None):
     """The largest element of each image: ``max(x)`` over the spatial axes, which stay, with size 1.
 
     All axes after the first two are spatial; `global_max_pool1d` and its like say how many are, and take images without
@@ -526,10 +526,12 @@ def global_max_pool(x, *, layout="channels_first", out=None, dtype=None, workers
     x : array_like
         The input: spatial axes last, or before the channels (`layout`), and any number of axes in front, none included.
         Boolean, integer or floating.
+    return_indices : bool, optional
+        Also return where the largest elements are.
     layout : {'channels_first', 'channels_last'}, optional
         Whether the spatial axes are the last ones, or are followed by one of channels.
     out : ndarray, optional
-        Receives the result and is returned. Any strides; it may overlap the input.
+        Receives the result and is returned. Any strides; it may overlap the input. With `return_indices`, the values'.
     dtype : dtype, optional
         Compare and return in this dtype; the default is the input's.
     workers : int, optional
@@ -539,6 +541,9 @@ def global_max_pool(x, *, layout="channels_first", out=None, dtype=None, workers
     -------
     ndarray
         The result, with spatial sizes of 1.
+    indices : ndarray of int64
+        With `return_indices`: positions in the spatial axes of `x` as if these were one; the first of several equal
+        ones.
 
     Raises
     ------
@@ -568,7 +573,7 @@ def global_max_pool(x, *, layout="channels_first", out=None, dtype=None, workers
     array([[[5],
             [8]]])
     """
-    return _global_max_pool(0, x, layout=layout, out=out, dtype=dtype, workers=workers)
+    return _global_max_pool(0, x, return_indices, layout=layout, out=out, dtype=dtype, workers=workers)
 
 
 def global_avg_pool(x, *, layout="channels_first", out=None, dtype=None, workers=None):
@@ -828,10 +833,9 @@ def _of_rank(rank, call, like):
     pool.__name__ = pool.__qualname__ = f"{like.__name__}{rank}d"
     pool.__signature__ = signature(like)
     axes = ("``(..., w)``", "``(..., h, w)``", "``(..., d, h, w)``")[rank - 1]
-    pool.__doc__ = f"""`{like.__name__}` of {rank} spatial {'axis' if rank == 1 else 'axes'}: `x` is {axes}, and
-    channels behind with channels last.
+    pool.__doc__ = f"""`{like.__name__}` of {rank} spatial {'axis' if rank == 1 else 'axes'}: `x` is {axes}.
 
-    A single number speaks of these axes.
+    With channels last, the channels follow. A single number speaks of these axes.
 
     Parameters
     ----------

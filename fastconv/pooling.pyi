@@ -292,36 +292,40 @@ def lp_pool3d(
 ) -> _Values: ...
 def global_max_pool(
     x: ArrayLike,
+    return_indices: bool = False,
     *,
     layout: _Layout = "channels_first",
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
     workers: int | None = None,
-) -> _Values: ...
+) -> _WithIndices: ...
 def global_max_pool1d(
     x: ArrayLike,
+    return_indices: bool = False,
     *,
     layout: _Layout = "channels_first",
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
     workers: int | None = None,
-) -> _Values: ...
+) -> _WithIndices: ...
 def global_max_pool2d(
     x: ArrayLike,
+    return_indices: bool = False,
     *,
     layout: _Layout = "channels_first",
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
     workers: int | None = None,
-) -> _Values: ...
+) -> _WithIndices: ...
 def global_max_pool3d(
     x: ArrayLike,
+    return_indices: bool = False,
     *,
     layout: _Layout = "channels_first",
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
     workers: int | None = None,
-) -> _Values: ...
+) -> _WithIndices: ...
 def global_avg_pool(
     x: ArrayLike,
     *,

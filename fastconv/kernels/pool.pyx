@@ -33,6 +33,7 @@ from fastconv.kernels.simd cimport vbool, vdouble, vfloat, vint16, vint32, vint6
 cdef enum:
     MOST_LANES = 64
     FEW_TAPS = 7               # of an outer axis that are merged while x is read
+    MERGED = 4                 # rows at once
     GROUP = 32                 # rows that are summed one after the other; then groups, and so on
     LEVELS = 7
     MAX_PASSES = 64
@@ -519,7 +520,8 @@ cdef struct Plan:
     Py_ssize_t total           # blocks
     bint two_boxes
     bint many_rows
-    bint reads_in_place
+    bint as_it_is              # x's elements need no conversion
+    bint reads_in_place        # nor its rows to be gathered
     bint stores_in_place
     bint x_contiguous          # a row is one line; so is one of out
     bint out_contiguous
@@ -604,7 +606,8 @@ cdef bint is_direct(const Plan* p, int axis) noexcept nogil:
     cdef Py_ssize_t k = s.kernel[axis]
     if s.start[axis] != NULL or k <= s.stride[axis] or extent(s, axis) * p.pitch[p.s.rank - 2] > LARGEST_BOX:
         return True
-    return p.reads_in_place and (k <= FEW_TAPS or k <= 2 * s.stride[axis])
+    # By dtypes, never by strides: a sum's bits depend on its order.
+    return p.as_it_is and (k <= FEW_TAPS or k <= 2 * s.stride[axis])
 
 
 cdef void lay_out(Plan* p) noexcept nogil:
@@ -670,7 +673,8 @@ cdef void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept nogil:
     loops_for(&p.f, s.element, s.reduction)
     p.x_contiguous = (s.inner == 1 or s.x_inner * s.inner == s.x_stride[last]) or s.x_size[last] == 1
     p.out_contiguous = s.inner == 1 or s.out_inner * s.inner == s.out_stride[last] or s.out_size[last] == 1
-    p.reads_in_place = (same(s.x_element, s.element) and s.power == 0 and p.x_contiguous
+    p.as_it_is = same(s.x_element, s.element) and s.power == 0
+    p.reads_in_place = (p.as_it_is and p.x_contiguous
                         and (s.x_inner == p.f.size if s.inner > 1 or s.x_size[last] == 1 else
                              s.x_stride[last] == p.f.size))
     p.last_element, p.last_size = s.element, p.f.size
@@ -734,13 +738,14 @@ cdef void merge_rows(const Plan* p, const Block* b, char* to, const char* x, Py_
             r += part
     elif p.reads_in_place:
         p.f.rows(to, x, step, m, n, add, p.s.x_end, p.f.none)
-    else:
-        for r in range(m):
-            if r == 0 and not add:
-                convert_row(p, to, x, b.high - b.low)
-            else:
-                convert_row(p, b.converted, x + r * step, b.high - b.low)
-                p.f.rows(to, b.converted, 0, 1, n, True, b.converted + p.row_bytes, p.f.none)
+    elif m == 1 and not add:
+        convert_row(p, to, x, b.high - b.low)
+    else:    # in the same order
+        while r < m:
+            for part in range(min(MERGED, m - r)):
+                convert_row(p, b.converted + part * p.row_bytes, x + (r + part) * step, b.high - b.low)
+            p.f.rows(to, b.converted, p.row_bytes, min(MERGED, m - r), n, add or r > 0, b.levels, p.f.none)
+            r += MERGED
 
 
 cdef inline void empty(const Plan* p, char* to, Py_ssize_t bytes) noexcept nogil:
@@ -964,7 +969,8 @@ cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) 
     b.box = scratch
     b.other = scratch + (box if p.two_boxes else 0)
     b.row = b.other + box
-    b.wide, b.converted, b.levels = b.row + p.row_bytes, b.row + 2 * p.row_bytes, b.row + 3 * p.row_bytes
+    b.wide, b.converted = b.row + p.row_bytes, b.row + 2 * p.row_bytes
+    b.levels = b.converted + MERGED * p.row_bytes
     if fresh or p.blocks[last] > 1 or p.two_boxes:    # else the borders of rows are still there
         empty(p, b.box, box)
     fill_box(p, &b, 0, b.x + (b.position[last] + b.low) * s.x_stride[last], b.box + b.low * p.pitch[last], False)
@@ -986,7 +992,7 @@ cdef int run(const Pool* s, Py_ssize_t workers) noexcept nogil:
     cdef char* scratch
     make_plan(&p, s, workers)
     workers = max(1, min(workers, p.total))
-    per_worker = whole((2 if p.two_boxes else 1) * (p.box_bytes + SLACK) + (3 + (LEVELS if p.many_rows else 0)) *
+    per_worker = whole((2 if p.two_boxes else 1) * (p.box_bytes + SLACK) + (2 + MERGED + (LEVELS if p.many_rows else 0)) *
                        p.row_bytes, 64)
     memory = <char*> malloc(64 + workers * per_worker)
     if memory == NULL:
