@@ -78,13 +78,19 @@ cdef bint truth(object value, str name) except -1:
     return value
 
 
+cdef int check_name(str padding) except -1:
+    if padding not in PADDINGS:
+        raise ValueError(f"`padding` must be numbers or one of {', '.join(map(repr, PADDINGS))}, got {padding!r}")
+    return 0
+
+
 cdef Axes window_axes(tuple sizes, kernel_size, stride, padding, dilation, ceil_mode, str name="x"):
     """The windows of arguments in torch's style on images of these sizes."""
     cdef int rank = len(sizes)
     cdef bint ceil = truth(ceil_mode, "ceil_mode")
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
-    if isinstance(padding, str) and padding not in PADDINGS:
-        raise ValueError(f"`padding` must be numbers or one of {', '.join(map(repr, PADDINGS))}, got {padding!r}")
+    if isinstance(padding, str):
+        check_name(padding)
     cdef Window window = Window(kernel, kernel if stride is None else stride, padding, dilation, "zeros", sizes, name)
     outputs = []
     for n, extent, s, before, after in zip(sizes, window.extents(), window.stride, window.before, window.after):
@@ -327,6 +333,11 @@ cdef tuple extreme(cnp.ndarray a, Axes axes, bint last, bint smallest, return_in
     shape = result_shape((<object> a).shape, rank, last, axes.outputs)
     if not all(sizes) and prod(shape):
         raise ValueError(f"`x` must have at least one element along each spatial axis, got {sizes}")
+    for axis in range(rank):
+        if axes.dilation[axis] > 1 and sizes[axis] < (axes.kernel[axis] - 1) * axes.dilation[axis] + 1 and not (
+                inside(axes, axis, sizes[axis])[1].all()):
+            raise ValueError(f"`padding`: each window must hold an element of `x`, got {axes.before} before spatial sizes "
+                             f"{sizes}, for a window of {axes.kernel} and a dilation of {axes.dilation}")
     y = new_or_given(out, shape, result, (a,))
     a = readable(a, result)
     cdef int how = SMALLEST if smallest else LARGEST
@@ -522,6 +533,8 @@ def adaptive_avg_pool(x, output_size, layout, out, dtype, int rank):
 
 cdef double checked_power(object norm_type) except -1:
     try:
+        if isinstance(norm_type, (str, bytes)):
+            raise TypeError
         power = float(norm_type)
     except (TypeError, ValueError):
         raise TypeError(f"`norm_type` must be a number, got {norm_type!r}") from None
@@ -586,6 +599,7 @@ cdef tuple unpooled_sizes(tuple sizes, kernel_size, stride, padding, output_size
         given = output_size[n - rank:] if n > rank else output_size
         wanted = per_axis(given, rank, "output_size", 0)
     if isinstance(padding, str):
+        check_name(padding)
         if padding == "valid":
             padding = 0
         elif output_size is None:

@@ -136,8 +136,8 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
         The result; a spatial axis of ``n`` elements has ``(n + before + after - extent) // stride + 1``, rounded up
         with `ceil_mode`, where ``extent = dilation * (kernel - 1) + 1``.
     indices : ndarray of int64
-        With `return_indices`: positions in the spatial axes of `x` as if these were one, as in torch. -1 for a window
-        that has no tap inside. The first of several equal largest ones, in the order of memory.
+        With `return_indices`: positions in the spatial axes of `x` as if these were one, as in torch.
+        The first of several equal largest ones, in the order of memory.
 
     Raises
     ------
@@ -160,8 +160,7 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
     cost of a window is that of its sides' logarithms, not its area. With indices, it is the area.
 
-    A window without any tap inside the image, which dilation allows, gives minus infinity, or the dtype's least number
-    (the opposite for the smallest). Of zeros of both signs, which are equal, either may be the result.
+    Of zeros of both signs, which are equal, either may be the result.
 
     References
     ----------
@@ -225,8 +224,8 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
         The result; a spatial axis of ``n`` elements has ``(n + before + after - extent) // stride + 1``, rounded up
         with `ceil_mode`, where ``extent = dilation * (kernel - 1) + 1``.
     indices : ndarray of int64
-        With `return_indices`: positions in the spatial axes of `x` as if these were one, as in torch. -1 for a window
-        that has no tap inside. The first of several equal smallest ones, in the order of memory.
+        With `return_indices`: positions in the spatial axes of `x` as if these were one, as in torch.
+        The first of several equal smallest ones, in the order of memory.
 
     Raises
     ------
@@ -249,8 +248,7 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
     cost of a window is that of its sides' logarithms, not its area. With indices, it is the area.
 
-    A window without any tap inside the image, which dilation allows, gives minus infinity, or the dtype's least number
-    (the opposite for the smallest). Of zeros of both signs, which are equal, either may be the result.
+    Of zeros of both signs, which are equal, either may be the result.
 
     References
     ----------
