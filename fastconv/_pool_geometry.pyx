@@ -13,7 +13,7 @@ from fastconv._geometry cimport (
     COMPUTED, PART, SIZE, as_array, check_dtype, check_out, computes_into, named, reads_by_lines,
 )
 from fastconv._layer_geometry cimport (
-    LAYOUTS, Window, channels_first, is_sequence, new_or_given, per_axis, rank_of, whole_number,
+    LAYOUTS, Window, channels_first, is_sequence, new_or_given, per_axis, whole_number,
 )
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, LONGDOUBLE, UINT8, UINT16, UINT32, UINT64,
@@ -61,14 +61,15 @@ cdef tuple result_shape(tuple shape, int rank, bint last, tuple outputs):
     return shape[:n - rank - 1] + outputs + shape[n - 1:] if last else shape[:n - rank] + outputs
 
 
-cdef int rank_for(object sizes, int axes, int rank, str name) except -1:
+cdef int rank_for(object sizes, tuple shape, int rank, str name) except -1:
     """The rank asked for, or that of a tuple, or all axes after the first two."""
     if rank:
         return rank
-    if not is_sequence(sizes) and axes < 3:
-        raise ValueError(f"`{name}` must hold one number for each spatial axis (a tuple), or `x` must have more than two "
-                         f"axes, for a single number takes all after the first two; got {sizes!r} for {axes} axes")
-    return rank_of(sizes, axes)
+    n = len(sizes) if is_sequence(sizes) else len(shape) - 2
+    if n < 1:
+        raise ValueError(f"`{name}` must hold one number for each spatial axis (a tuple), or a single one for all axes of "
+                         f"`x` after the first two, got {sizes!r} for shape {shape}")
+    return n
 
 
 cdef bint truth(object value, str name) except -1:
@@ -77,13 +78,19 @@ cdef bint truth(object value, str name) except -1:
     return value
 
 
+cdef int check_name(str padding) except -1:
+    if padding not in PADDINGS:
+        raise ValueError(f"`padding` must be numbers or one of {', '.join(map(repr, PADDINGS))}, got {padding!r}")
+    return 0
+
+
 cdef Axes window_axes(tuple sizes, kernel_size, stride, padding, dilation, ceil_mode, str name="x"):
     """The windows of arguments in torch's style on images of these sizes."""
     cdef int rank = len(sizes)
     cdef bint ceil = truth(ceil_mode, "ceil_mode")
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
-    if isinstance(padding, str) and padding not in PADDINGS:
-        raise ValueError(f"`padding` must be numbers or one of {', '.join(map(repr, PADDINGS))}, got {padding!r}")
+    if isinstance(padding, str):
+        check_name(padding)
     cdef Window window = Window(kernel, kernel if stride is None else stride, padding, dilation, "zeros", sizes, name)
     outputs = []
     for n, extent, s, before, after in zip(sizes, window.extents(), window.stride, window.before, window.after):
@@ -306,9 +313,9 @@ cdef int summed_as(object from_, object dtype, terms):
     return {2: INT16, 4: INT32, 8: INT64}[size] if signed else {2: UINT16, 4: UINT32, 8: UINT64}[size]
 
 
-cdef int not_complex(object dtype, str what) except -1:
+cdef int not_complex(object dtype, str what, str name="x") except -1:
     if dtype.kind == "c":
-        raise TypeError(f"`x`: {what} is not defined for complex numbers, got {dtype}")
+        raise TypeError(f"`{name}`: {what} is not defined for complex numbers, got {dtype}")
     return 0
 
 
@@ -321,11 +328,16 @@ cdef tuple extreme(cnp.ndarray a, Axes axes, bint last, bint smallest, return_in
     what = "the smallest" if smallest else "the largest"
     result = own_order(a.dtype) if dtype is None else asked(dtype)
     not_complex(a.dtype, what)
-    not_complex(result, what)
+    not_complex(result, what, "dtype")
     sizes = spatial_of((<object> a).shape, rank, last)
     shape = result_shape((<object> a).shape, rank, last, axes.outputs)
     if not all(sizes) and prod(shape):
         raise ValueError(f"`x` must have at least one element along each spatial axis, got {sizes}")
+    for axis in range(rank):
+        if axes.dilation[axis] > 1 and sizes[axis] < (axes.kernel[axis] - 1) * axes.dilation[axis] + 1 and not (
+                inside(axes, axis, sizes[axis])[1].all()):
+            raise ValueError(f"`padding`: each window must hold an element of `x`, got {axes.before} before spatial sizes "
+                             f"{sizes}, for a window of {axes.kernel} and a dilation of {axes.dilation}")
     y = new_or_given(out, shape, result, (a,))
     a = readable(a, result)
     cdef int how = SMALLEST if smallest else LARGEST
@@ -349,31 +361,32 @@ def max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, return_indice
     """The records, the array that they compute, and that of the indices or None."""
     cdef cnp.ndarray a = as_array(x, "x")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
     axes = window_axes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, dilation, ceil_mode)
     return extreme(a, axes, last, smallest, return_indices, out, dtype)
 
 
-def global_max_pool(x, layout, out, dtype, int rank):
+def global_max_pool(x, return_indices, layout, out, dtype, int rank):
     cdef cnp.ndarray a = as_array(x, "x")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    rank = global_rank(a.ndim, rank)
+    rank = global_rank((<object> a).shape, rank)
     check_shape((<object> a).shape, rank, last, "x")
-    return extreme(a, whole_axes(spatial_of((<object> a).shape, rank, last)), last, False, False, out, dtype)
+    return extreme(a, whole_axes(spatial_of((<object> a).shape, rank, last)), last, False, return_indices, out,
+                   dtype)
 
 
-cdef int global_rank(int axes, int rank) except -1:
-    if not rank and axes < 3:
+cdef int global_rank(tuple shape, int rank) except -1:
+    if not rank and len(shape) < 3:
         raise ValueError("`x` must have spatial axes after the first two; global_max_pool2d and its like say how many "
-                         f"are spatial; got {axes} axes")
-    return rank if rank else axes - 2
+                         f"are spatial; got shape {shape}")
+    return rank if rank else len(shape) - 2
 
 
 def adaptive_max_pool(x, output_size, return_indices, layout, out, dtype, int rank):
     cdef cnp.ndarray a = as_array(x, "x")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    rank = rank_for(output_size, a.ndim, rank, "output_size")
+    rank = rank_for(output_size, (<object> a).shape, rank, "output_size")
     check_shape((<object> a).shape, rank, last, "x")
     axes = adaptive_axes(spatial_of((<object> a).shape, rank, last), output_size)
     return extreme(a, axes, last, False, return_indices, out, dtype)
@@ -409,7 +422,7 @@ def sum_pool(x, kernel_size, stride, padding, dilation, ceil_mode, layout, out, 
     """The records of the sums, and the array that they compute."""
     cdef cnp.ndarray a = as_array(x, "x")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
     axes = window_axes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, dilation, ceil_mode)
     return summed(a, axes, last, out, dtype)
@@ -491,7 +504,7 @@ def avg_pool(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divi
     """The records of the means, the array that they compute, and what `rounded` is still to make of them."""
     cdef cnp.ndarray a = as_array(x, "x")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
     sizes = spatial_of((<object> a).shape, rank, last)
     axes = window_axes(sizes, kernel_size, stride, padding, dilation, ceil_mode)
@@ -502,7 +515,7 @@ def avg_pool(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divi
 def global_avg_pool(x, layout, out, dtype, int rank):
     cdef cnp.ndarray a = as_array(x, "x")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    rank = global_rank(a.ndim, rank)
+    rank = global_rank((<object> a).shape, rank)
     check_shape((<object> a).shape, rank, last, "x")
     sizes = spatial_of((<object> a).shape, rank, last)
     return averaged(a, whole_axes(sizes), last, (float(prod(sizes)), (None,) * rank), out, dtype)
@@ -511,7 +524,7 @@ def global_avg_pool(x, layout, out, dtype, int rank):
 def adaptive_avg_pool(x, output_size, layout, out, dtype, int rank):
     cdef cnp.ndarray a = as_array(x, "x")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    rank = rank_for(output_size, a.ndim, rank, "output_size")
+    rank = rank_for(output_size, (<object> a).shape, rank, "output_size")
     check_shape((<object> a).shape, rank, last, "x")
     sizes = spatial_of((<object> a).shape, rank, last)
     axes = adaptive_axes(sizes, output_size)
@@ -520,6 +533,8 @@ def adaptive_avg_pool(x, output_size, layout, out, dtype, int rank):
 
 cdef double checked_power(object norm_type) except -1:
     try:
+        if isinstance(norm_type, (str, bytes)):
+            raise TypeError
         power = float(norm_type)
     except (TypeError, ValueError):
         raise TypeError(f"`norm_type` must be a number, got {norm_type!r}") from None
@@ -536,8 +551,8 @@ def lp_pool(x, norm_type, kernel_size, stride, padding, dilation, ceil_mode, lay
     cdef Pooling p
     not_complex(a.dtype, "the norm")
     result = average_dtype(a, dtype)
-    not_complex(result, "the norm")
-    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    not_complex(result, "the norm", "dtype")
+    rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
     axes = window_axes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, dilation, ceil_mode)
     y = new_or_given(out, result_shape((<object> a).shape, rank, last, axes.outputs), result, (a,))
@@ -584,6 +599,7 @@ cdef tuple unpooled_sizes(tuple sizes, kernel_size, stride, padding, output_size
         given = output_size[n - rank:] if n > rank else output_size
         wanted = per_axis(given, rank, "output_size", 0)
     if isinstance(padding, str):
+        check_name(padding)
         if padding == "valid":
             padding = 0
         elif output_size is None:
@@ -608,7 +624,7 @@ def max_unpool(x, indices, kernel_size, stride, padding, output_size, layout, ou
     """Values, indices and zeros to put them to, all (items, elements), and what the zeros are a view of."""
     cdef cnp.ndarray a = as_array(x, "x"), i
     cdef bint last = named(LAYOUTS, layout, "layout")
-    rank = rank_for(kernel_size, a.ndim, rank, "kernel_size")
+    rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
     sizes = unpooled_sizes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, output_size)
     i = checked_indices(indices, a, "x", prod(sizes))
@@ -655,7 +671,8 @@ def max_pool_gradient(input_size, indices, grad_output, rank, layout, out, dtype
     same_lead(shape, g, axes, last, "input_size")
     i = checked_indices(indices, g, "grad_output", prod(spatial_of(shape, axes, last)))
     result = own_order(g.dtype) if dtype is None else asked(dtype)
-    return scattering(g, i, result, np.dtype(np.float32) if result.char == "e" else result, shape, axes, last, out)
+    return scattering(g, i, result, {"e": np.dtype(np.float32), "?": np.dtype(np.int64)}.get(result.char, result), shape, axes, last,
+                      out)
 
 
 cdef Axes adjoint(Axes axes, tuple sizes):
@@ -676,13 +693,14 @@ cdef tuple spread(cnp.ndarray g, Axes axes, tuple sizes, bint last, object wide,
         apart = np.zeros(result_shape((<object> g).shape, rank, last, outs), g.dtype)
         steps = tuple([slice(None, None, s) for s in axes.stride])
         apart[(Ellipsis, *steps, *((slice(None),) if last else ()))] = g
-    element = summed_as(wide, wide, 1)
+    element = BOOL if wide.kind == "b" else summed_as(wide, wide, 1)
+    wide = np.dtype(np.float32) if wide.char == "e" else wide
     return [total(apart, y, adjoint(axes, sizes), last, wide, element)], y
 
 
 cdef tuple gradient_axes(object input_size, cnp.ndarray g, kernel_size, stride, padding, dilation, ceil_mode, bint last):
     shape = input_shape(input_size)
-    cdef int rank = rank_for(kernel_size, len(shape), 0, "kernel_size")
+    cdef int rank = rank_for(kernel_size, shape, 0, "kernel_size")
     check_shape(shape, rank, last, "input_size")
     sizes = spatial_of(shape, rank, last)
     axes = window_axes(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_size")
@@ -698,8 +716,6 @@ def sum_pool_gradient(input_size, grad_output, kernel_size, stride, padding, dil
     cdef bint last = named(LAYOUTS, layout, "layout")
     axes, sizes = gradient_axes(input_size, g, kernel_size, stride, padding, dilation, ceil_mode, last)
     result = own_order(g.dtype) if dtype is None else asked(dtype)
-    if result.kind == "b":
-        raise TypeError("`dtype`: a gradient is not defined for booleans; give another `dtype`")
     return spread(readable(g, result), axes, sizes, last, result, out, result, g)
 
 
@@ -747,7 +763,8 @@ def adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype
         tables.append((starts, -((i + 1) * o // -n) - starts))
     back = Axes(tuple([int(t[1].max()) for t in tables]), (1,) * axes_given, (1,) * axes_given, (0,) * axes_given,
                 sizes, sizes, tuple(tables))
-    return [total(divided_g, y, back, last, result, summed_as(result, result, 1))], y
+    wide = np.dtype(np.float32) if result.char == "e" else result
+    return [total(divided_g, y, back, last, wide, summed_as(result, result, 1))], y
 
 
 def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride, padding, dilation, ceil_mode, layout, out, dtype):
@@ -756,10 +773,10 @@ def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride, padding, di
     cdef double power = checked_power(norm_type)
     cdef bint last = named(LAYOUTS, layout, "layout")
     not_complex(a.dtype, "the norm")
-    not_complex(g.dtype, "the norm")
+    not_complex(g.dtype, "the norm", "grad_output")
     axes, sizes = gradient_axes((<object> a).shape, g, kernel_size, stride, padding, dilation, ceil_mode, last)
     result = np.result_type(average_dtype(a, None), average_dtype(g, None)) if dtype is None else average_dtype(g, dtype)
-    not_complex(result, "the norm")
+    not_complex(result, "the norm", "dtype")
     if out is not None:
         check_out(out, (<object> a).shape, result)
     wide = result if result.char == "g" else np.dtype(np.float64)

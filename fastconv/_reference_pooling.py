@@ -178,7 +178,11 @@ def _divided(a, divisor):
     """One rounding for the real and one for the imaginary part."""
     divisor = np.asarray(divisor).astype(a.real.dtype)
     with np.errstate(invalid="ignore", divide="ignore"):    # a window may hold nothing
-        return a.real / divisor + 1j * (a.imag / divisor) if a.dtype.kind == "c" else a / divisor
+        if a.dtype.kind != "c":
+            return a / divisor
+        result = np.empty_like(a)
+        result.real, result.imag = a.real / divisor, a.imag / divisor
+    return result
 
 
 def _exact(held):

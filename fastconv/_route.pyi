@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 
 from fastconv._isa import isa as isa
 from fastconv.kernels.layer import Convolution
+from fastconv.kernels.pooling import Pooling
 from fastconv.kernels.problem import Problem
 
 ALGORITHMS: tuple[str, ...]
@@ -14,3 +15,5 @@ def check_algorithm(algorithm: str) -> None: ...
 def run_layers(
     problems: list[Convolution], algorithm: str, workers: int | None, packed: dict[Any, Any] | None = None
 ) -> None: ...
+def run_pools(problems: list[Pooling], workers: int | None) -> None: ...
+def put(y: NDArray[Any], at: NDArray[Any], x: NDArray[Any], add: bool, workers: int | None) -> None: ...

@@ -1,10 +1,13 @@
-"""Gradients of the layers: their adjoints, in the argument style of `torch.nn.grad`.
+"""Gradients of the layers and of pooling: their adjoints, in the argument style of `torch.nn.grad`.
 
 For a number that depends on a layer's result ``y``, each function takes ``dy``, the derivatives of that number by
 ``y``, and returns those by one of the layer's arguments. If the layer has an activation, multiply ``dy`` by its
 derivative first.
 """
+import numpy as np
+
 from fastconv import _layer_geometry as gate
+from fastconv import _pool_geometry as pool_gate
 from fastconv import _route
 
 
@@ -358,3 +361,280 @@ def conv_transpose_bias(grad_output, *, rank=None, layout="channels_first", out=
     array([ 6, 15])
     """
     return conv_bias(grad_output, rank=rank, layout=layout, out=out, dtype=dtype, workers=workers)
+
+
+# ---------------------------------------------------------------- pooling
+
+def max_pool(input_size, indices, grad_output, *, rank=None, layout="channels_first", out=None, dtype=None,
+             workers=None):
+    """Gradient of a pooling that chooses: ``dx[indices[o]] += dy[o]``, on zeros.
+
+    That of `fastconv.max_pool`, `min_pool`, `global_max_pool` and `adaptive_max_pool`: the indices say it all. Of
+    several equal elements the first, whose index it is, gets all, as in torch [1]_; windows that overlap add up.
+
+    Parameters
+    ----------
+    input_size : tuple of int
+        The whole shape of the pooling's input.
+    indices : array_like of int
+        What the pooling returns with ``return_indices=True``.
+    grad_output : array_like
+        ``dy``, of the shape of the pooling's result.
+    rank : int, optional
+        How many axes are spatial; the default is all after the first two.
+    layout : {'channels_first', 'channels_last'}, optional
+        That of the pooling.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the inputs.
+    dtype : dtype, optional
+        Add and return in this dtype; the default is that of `grad_output`.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of shape `input_size`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, an index is not inside, `out` has another shape or is read-only, or `workers`
+        is zero.
+    TypeError
+        If a dtype cannot be computed with, or `out` cannot take the result by a same-kind cast.
+
+    See Also
+    --------
+    fastconv.max_unpool : one element for each index, not their sum.
+
+    References
+    ----------
+    .. [1] https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> from fastconv import grad
+    >>> y, indices = fastconv.max_pool([[1, 7, 7, 0, 3]], (1, 3), stride=1, return_indices=True)
+    >>> grad.max_pool((1, 5), indices, [[1.0, 1.0, 1.0]], rank=2)
+    array([[0., 2., 1., 0., 0.]])
+    """
+    _route.check_workers(workers)
+    values, at, zeros, dx, dtype = pool_gate.max_pool_gradient(input_size, indices, grad_output, rank, layout, out,
+                                                                  dtype)
+    _route.put(zeros, at, values, True, workers)
+    return gate.finished(gate.rounded(dx, dtype), out)
+
+
+def avg_pool(input_size, grad_output, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+             divisor_override=None, *, dilation=1, layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient of `fastconv.avg_pool`: ``dx[o * stride + t * dilation - pad] += dy[o] / divisor[o]``, on zeros.
+
+    That is done for all outputs ``o`` and taps ``t`` of the window. It is the adjoint of the mean:
+    ``vdot(avg_pool(x), dy) == vdot(x, dx)``.
+
+    Parameters
+    ----------
+    input_size : tuple of int
+        The whole shape of the pooling's input.
+    grad_output : array_like
+        ``dy``, of the shape of the pooling's result.
+    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation, layout : optional but first
+        Those of the pooling; see `fastconv.avg_pool`.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the input.
+    dtype : dtype, optional
+        Compute and return in this dtype; the default is that of `grad_output`, or float64 if that is whole numbers.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of shape `input_size`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fastconv.avg_pool`, and if `grad_output` does not have the shape of its result.
+
+    See Also
+    --------
+    sum_pool : without the division.
+
+    Notes
+    -----
+    With a stride, `grad_output` is copied to an array about as large as the input, zeros between its elements.
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.avg_pool((1, 5), [[3.0, 6.0]], (1, 3), stride=2)
+    array([[1., 1., 3., 2., 2.]])
+    """
+    _route.check_workers(workers)
+    records, dx = pool_gate.avg_pool_gradient(input_size, grad_output, kernel_size, stride, padding, ceil_mode,
+                                              count_include_pad, divisor_override, dilation, layout, out, dtype)
+    _route.run_pools(records, workers)
+    return gate.finished(dx, out)
+
+
+def sum_pool(input_size, grad_output, kernel_size, stride=None, padding=0, ceil_mode=False, *, dilation=1,
+             layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient of `fastconv.sum_pool`: ``dx[o * stride + t * dilation - pad] += dy[o]``, on zeros.
+
+    That is done for all outputs ``o`` and taps ``t`` of the window. It is the adjoint of the sum:
+    ``vdot(sum_pool(x), dy) == vdot(x, dx)``.
+
+    Parameters
+    ----------
+    input_size : tuple of int
+        The whole shape of the pooling's input.
+    grad_output : array_like
+        ``dy``, of the shape of the pooling's result.
+    kernel_size, stride, padding, ceil_mode, dilation, layout : optional but first
+        Those of the pooling; see `fastconv.sum_pool`.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the input.
+    dtype : dtype, optional
+        Add and return in this dtype; the default is that of `grad_output`.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of shape `input_size`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fastconv.sum_pool`, and if `grad_output` does not have the shape of its result.
+
+    See Also
+    --------
+    avg_pool : of the mean.
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.sum_pool((1, 5), [[3, 6]], (1, 3), stride=2)
+    array([[3, 3, 9, 6, 6]])
+    """
+    _route.check_workers(workers)
+    records, dx = pool_gate.sum_pool_gradient(input_size, grad_output, kernel_size, stride, padding, dilation,
+                                              ceil_mode, layout, out, dtype)
+    _route.run_pools(records, workers)
+    return gate.finished(dx, out)
+
+
+def lp_pool(x, norm_type, grad_output, kernel_size, stride=None, ceil_mode=False, *, padding=0, dilation=1,
+            layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient of `fastconv.lp_pool`: ``dx[i] = sign(x[i]) * sum(dy[o] * (abs(x[i]) / y[o]) ** (p - 1))``.
+
+    The sum is over the windows ``o`` that hold ``i``, and ``y`` is their norm. A window of zeros, where there is no
+    derivative, adds nothing.
+
+    Parameters
+    ----------
+    x : array_like
+        The pooling's input.
+    norm_type : float
+        The norm's ``p``.
+    grad_output : array_like
+        ``dy``, of the shape of the pooling's result.
+    kernel_size, stride, ceil_mode, padding, dilation, layout : optional but first
+        Those of the pooling; see `fastconv.lp_pool`.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the inputs.
+    dtype : dtype, optional
+        Return in this floating dtype; the default is ``numpy.result_type(x, grad_output)``, or float64.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of the shape of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fastconv.lp_pool`, and if `grad_output` does not have the shape of its result.
+
+    See Also
+    --------
+    sum_pool : the gradient of a plain sum.
+
+    Notes
+    -----
+    Computed in float64 at least, with a few arrays as large as the input.
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.lp_pool([[3.0, -4.0]], 2, [[5.0]], (1, 2))
+    array([[ 3., -4.]])
+    """
+    _route.check_workers(workers)
+    x, dy, p, axes, sizes, last, dtype, result = pool_gate.lp_pool_gradient(
+        x, norm_type, grad_output, kernel_size, stride, padding, dilation, ceil_mode, layout, out, dtype)
+    records, y = pool_gate.lp_pool(x, p, kernel_size, stride, padding, dilation, ceil_mode, layout, None, dtype,
+                                   axes.rank)
+    _route.run_pools(records, workers)
+    with np.errstate(all="ignore"):
+        share = np.where(y == 0, 0, dy * y ** (1 - p))
+        records, sums = pool_gate.spread_norms(share, axes, sizes, last, dtype)
+        _route.run_pools(records, workers)
+        dx = np.where(x == 0, 0, np.sign(x) * abs(x) ** (p - 1) * sums).astype(result)
+    return gate.finished(dx, out)
+
+
+def adaptive_avg_pool(input_size, grad_output, *, rank=None, layout="channels_first", out=None, dtype=None,
+                      workers=None):
+    """Gradient of `fastconv.adaptive_avg_pool`, and of `global_avg_pool`: ``dx[a[o]:b[o]] += dy[o] / n[o]``, on zeros.
+
+    That is done for all outputs ``o``, whose windows hold the ``n`` elements from ``a`` to ``b``.
+
+    Parameters
+    ----------
+    input_size : tuple of int
+        The whole shape of the pooling's input.
+    grad_output : array_like
+        ``dy``, of the shape of the pooling's result.
+    rank : int, optional
+        How many axes are spatial; the default is all after the first two.
+    layout : {'channels_first', 'channels_last'}, optional
+        That of the pooling.
+    out : ndarray, optional
+        Receives the result and is returned. Any strides; it may overlap the input.
+    dtype : dtype, optional
+        Compute and return in this dtype; the default is that of `grad_output`, or float64 if that is whole numbers.
+    workers : int, optional
+        Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of shape `input_size`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fastconv.adaptive_avg_pool`, and if `grad_output` has other axes than `input_size`.
+
+    See Also
+    --------
+    avg_pool : windows of one size.
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.adaptive_avg_pool((1, 5), [[3.0, 6.0]], rank=1)
+    array([[1., 1., 3., 2., 2.]])
+    """
+    _route.check_workers(workers)
+    records, dx = pool_gate.adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype)
+    _route.run_pools(records, workers)
+    return gate.finished(dx, out)

@@ -61,9 +61,9 @@ def _lp_pool(rank, x, norm_type, kernel_size, stride=None, ceil_mode=False, *, p
                                 rank), out, workers)
 
 
-def _global_max_pool(rank, x, *, layout="channels_first", out=None, dtype=None, workers=None):
+def _global_max_pool(rank, x, return_indices=False, *, layout="channels_first", out=None, dtype=None, workers=None):
     _route.check_workers(workers)
-    return _with_indices(*gate.global_max_pool(x, layout, out, dtype, rank), out, workers)
+    return _with_indices(*gate.global_max_pool(x, return_indices, layout, out, dtype, rank), out, workers)
 
 
 def _global_avg_pool(rank, x, *, layout="channels_first", out=None, dtype=None, workers=None):
@@ -99,8 +99,8 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
              dtype=None, workers=None):
     """The largest of each window: ``y[o] = max(x[o * stride + t * dilation - pad])`` over ``t``.
 
-    The index tuples ``t`` are those of the window, axis by axis; ``pad`` is the padding before each axis. Padding is never
-    the largest [1]_; NaN in a window is.
+    The index tuples ``t`` are those of the window, axis by axis; ``pad`` is the padding before each axis. Padding is
+    never the largest [1]_; NaN in a window is.
 
     Parameters
     ----------
@@ -112,8 +112,9 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     stride : int or tuple of int, optional
         Elements from one window to the next; the default is `kernel_size`.
     padding : int, str or tuple, optional
-        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair ``(before,
-        after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each side.
+        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair
+        ``(before, after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each
+        side.
     dilation : int or tuple of int, optional
         Elements from one tap of a window to the next.
     ceil_mode : bool, optional
@@ -135,14 +136,15 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
         The result; a spatial axis of ``n`` elements has ``(n + before + after - extent) // stride + 1``, rounded up
         with `ceil_mode`, where ``extent = dilation * (kernel - 1) + 1``.
     indices : ndarray of int64
-        With `return_indices`: positions in the spatial axes of `x` as if these were one, as in torch. -1 for a window that
-        has no tap inside. The first of several equal largest ones, in the order of memory.
+        With `return_indices`: positions in the spatial axes of `x` as if these were one, as in torch.
+        The first of several equal largest ones, in the order of memory.
 
     Raises
     ------
     ValueError
-        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its padding,
-        smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is zero.
+        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its
+        padding, smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is
+        zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -158,8 +160,7 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
     cost of a window is that of its sides' logarithms, not its area. With indices, it is the area.
 
-    A window without any tap inside the image, which dilation allows, gives minus infinity, or the dtype's least number
-    (the opposite for the smallest).
+    Of zeros of both signs, which are equal, either may be the result.
 
     References
     ----------
@@ -174,7 +175,7 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     >>> max_pool(x, (2, 2))
     array([[5, 8]])
     >>> max_pool(x, (2, 2), stride=1, padding="same", return_indices=True)[1]
-    array([[1, 1, 6, 7],
+    array([[1, 6, 6, 7],
            [5, 6, 6, 7]])
     """
     return _max_pool(0, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, layout=layout, out=out,
@@ -186,8 +187,8 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
              dtype=None, workers=None):
     """The smallest of each window: ``y[o] = min(x[o * stride + t * dilation - pad])`` over ``t``.
 
-    The index tuples ``t`` are those of the window, axis by axis; ``pad`` is the padding before each axis. Padding is never
-    the smallest [1]_; NaN in a window is.
+    The index tuples ``t`` are those of the window, axis by axis; ``pad`` is the padding before each axis. Padding is
+    never the smallest [1]_; NaN in a window is.
 
     Parameters
     ----------
@@ -199,8 +200,9 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     stride : int or tuple of int, optional
         Elements from one window to the next; the default is `kernel_size`.
     padding : int, str or tuple, optional
-        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair ``(before,
-        after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each side.
+        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair
+        ``(before, after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each
+        side.
     dilation : int or tuple of int, optional
         Elements from one tap of a window to the next.
     ceil_mode : bool, optional
@@ -222,14 +224,15 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
         The result; a spatial axis of ``n`` elements has ``(n + before + after - extent) // stride + 1``, rounded up
         with `ceil_mode`, where ``extent = dilation * (kernel - 1) + 1``.
     indices : ndarray of int64
-        With `return_indices`: positions in the spatial axes of `x` as if these were one, as in torch. -1 for a window that
-        has no tap inside. The first of several equal smallest ones, in the order of memory.
+        With `return_indices`: positions in the spatial axes of `x` as if these were one, as in torch.
+        The first of several equal smallest ones, in the order of memory.
 
     Raises
     ------
     ValueError
-        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its padding,
-        smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is zero.
+        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its
+        padding, smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is
+        zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -245,8 +248,7 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
     cost of a window is that of its sides' logarithms, not its area. With indices, it is the area.
 
-    A window without any tap inside the image, which dilation allows, gives minus infinity, or the dtype's least number
-    (the opposite for the smallest).
+    Of zeros of both signs, which are equal, either may be the result.
 
     References
     ----------
@@ -282,8 +284,9 @@ def avg_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_incl
     stride : int or tuple of int, optional
         Elements from one window to the next; the default is `kernel_size`.
     padding : int, str or tuple, optional
-        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair ``(before,
-        after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each side.
+        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair
+        ``(before, after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each
+        side.
     ceil_mode : bool, optional
         Also have a last window that is not all inside the padded input, unless it would start in the padding behind.
     count_include_pad : bool, optional
@@ -312,8 +315,9 @@ def avg_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_incl
     Raises
     ------
     ValueError
-        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its padding,
-        smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is zero.
+        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its
+        padding, smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is
+        zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -325,8 +329,8 @@ def avg_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_incl
 
     Notes
     -----
-    The divisor of a window is, in this order: `divisor_override` if given; with `count_include_pad`, the number of its taps
-    on the input and its padding; else the number of its taps on the input.
+    The divisor of a window is, in this order: `divisor_override` if given; with `count_include_pad`, the number of its
+    taps on the input and its padding; else the number of its taps on the input.
 
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
     cost of a window is that of its sides' logarithms, not its area. Sums
@@ -350,7 +354,8 @@ def avg_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_incl
     >>> avg_pool(x, (2, 2), padding=(0, 1), count_include_pad=False)
     array([[2. , 5.5, 3. ]])
     """
-    return _avg_pool(0, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation=dilation,
+    return _avg_pool(0, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override,
+       dilation=dilation,
                      layout=layout, out=out,
                      dtype=dtype, workers=workers)
 
@@ -371,8 +376,9 @@ def sum_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, *, dilatio
     stride : int or tuple of int, optional
         Elements from one window to the next; the default is `kernel_size`.
     padding : int, str or tuple, optional
-        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair ``(before,
-        after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each side.
+        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair
+        ``(before, after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each
+        side.
     ceil_mode : bool, optional
         Also have a last window that is not all inside the padded input, unless it would start in the padding behind.
     dilation : int or tuple of int, optional
@@ -395,8 +401,9 @@ def sum_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, *, dilatio
     Raises
     ------
     ValueError
-        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its padding,
-        smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is zero.
+        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its
+        padding, smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is
+        zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -414,7 +421,8 @@ def sum_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, *, dilatio
 
     References
     ----------
-    .. [1] As `avg_pool`, https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html, with a divisor of 1
+    .. [1] As `avg_pool`, https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html, with a
+       divisor of 1
 
     Examples
     --------
@@ -431,9 +439,9 @@ def lp_pool(x, norm_type, kernel_size, stride=None, ceil_mode=False, *, padding=
             dtype=None, workers=None):
     """The norm of each window: ``y[o] = sum(abs(x[o * stride + t * dilation - pad]) ** p) ** (1 / p)`` over ``t``.
 
-    The index tuples ``t`` are those of the window, axis by axis; ``pad`` is the padding before each axis. Absolute values
-    are taken, as the definition has it and ONNX does [2]_; torch [1]_ does not, so that its results differ for odd ``p`` and
-    negative elements.
+    The index tuples ``t`` are those of the window, axis by axis; ``pad`` is the padding before each axis. Absolute
+    values are taken, as the definition has it and ONNX does [2]_; torch [1]_ does not, so that its results differ for
+    odd ``p`` and negative elements.
 
     Parameters
     ----------
@@ -449,8 +457,9 @@ def lp_pool(x, norm_type, kernel_size, stride=None, ceil_mode=False, *, padding=
     ceil_mode : bool, optional
         Also have a last window that is not all inside the padded input, unless it would start in the padding behind.
     padding : int, str or tuple, optional
-        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair ``(before,
-        after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each side.
+        Elements by which `x` is continued on both sides: one number, or for each spatial axis a number or a pair
+        ``(before, after)``; ``'valid'``, ``'same'`` or ``'same_lower'`` as in `conv`. Less than the window on each
+        side.
     dilation : int or tuple of int, optional
         Elements from one tap of a window to the next.
     layout : {'channels_first', 'channels_last'}, optional
@@ -472,8 +481,9 @@ def lp_pool(x, norm_type, kernel_size, stride=None, ceil_mode=False, *, padding=
     Raises
     ------
     ValueError
-        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its padding,
-        smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is zero.
+        If numbers are out of their range or not one for each spatial axis, `x` has too few axes or is, with its
+        padding, smaller than the window, a word is unknown, `out` has another shape or is read-only, or `workers` is
+        zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -503,7 +513,7 @@ def lp_pool(x, norm_type, kernel_size, stride=None, ceil_mode=False, *, padding=
                     dtype=dtype, workers=workers)
 
 
-def global_max_pool(x, *, layout="channels_first", out=None, dtype=None, workers=None):
+def global_max_pool(x, return_indices=False, *, layout="channels_first", out=None, dtype=None, workers=None):
     """The largest element of each image: ``max(x)`` over the spatial axes, which stay, with size 1.
 
     All axes after the first two are spatial; `global_max_pool1d` and its like say how many are, and take images without
@@ -514,10 +524,12 @@ def global_max_pool(x, *, layout="channels_first", out=None, dtype=None, workers
     x : array_like
         The input: spatial axes last, or before the channels (`layout`), and any number of axes in front, none included.
         Boolean, integer or floating.
+    return_indices : bool, optional
+        Also return where the largest elements are.
     layout : {'channels_first', 'channels_last'}, optional
         Whether the spatial axes are the last ones, or are followed by one of channels.
     out : ndarray, optional
-        Receives the result and is returned. Any strides; it may overlap the input.
+        Receives the result and is returned. Any strides; it may overlap the input. With `return_indices`, the values'.
     dtype : dtype, optional
         Compare and return in this dtype; the default is the input's.
     workers : int, optional
@@ -527,12 +539,15 @@ def global_max_pool(x, *, layout="channels_first", out=None, dtype=None, workers
     -------
     ndarray
         The result, with spatial sizes of 1.
+    indices : ndarray of int64
+        With `return_indices`: positions in the spatial axes of `x` as if these were one; the first of several equal
+        ones.
 
     Raises
     ------
     ValueError
-        If `x` has too few axes or an empty spatial axis, a size is less than one, a word is unknown, `out` has another shape
-        or is read-only, or `workers` is zero.
+        If `x` has too few axes or an empty spatial axis, a size is less than one, a word is unknown, `out` has another
+        shape or is read-only, or `workers` is zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -556,7 +571,7 @@ def global_max_pool(x, *, layout="channels_first", out=None, dtype=None, workers
     array([[[5],
             [8]]])
     """
-    return _global_max_pool(0, x, layout=layout, out=out, dtype=dtype, workers=workers)
+    return _global_max_pool(0, x, return_indices, layout=layout, out=out, dtype=dtype, workers=workers)
 
 
 def global_avg_pool(x, *, layout="channels_first", out=None, dtype=None, workers=None):
@@ -588,8 +603,8 @@ def global_avg_pool(x, *, layout="channels_first", out=None, dtype=None, workers
     Raises
     ------
     ValueError
-        If `x` has too few axes or an empty spatial axis, a size is less than one, a word is unknown, `out` has another shape
-        or is read-only, or `workers` is zero.
+        If `x` has too few axes or an empty spatial axis, a size is less than one, a word is unknown, `out` has another
+        shape or is read-only, or `workers` is zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -620,8 +635,8 @@ def adaptive_max_pool(x, output_size, return_indices=False, *, layout="channels_
                       workers=None):
     """The largest element of each of `output_size` windows: ``max(x[a:b])``.
 
-    Output ``o`` of ``m`` takes, of an axis of ``n`` elements, those from ``a = floor(o * n / m)`` to ``b = ceil((o + 1) *
-    n / m)``, as in torch [1]_.
+    Output ``o`` of ``m`` takes, of an axis of ``n`` elements, those from ``a = floor(o * n / m)`` to ``b = ceil((o + 1)
+    * n / m)``, as in torch [1]_.
 
     Parameters
     ----------
@@ -646,13 +661,14 @@ def adaptive_max_pool(x, output_size, return_indices=False, *, layout="channels_
     ndarray
         The result, with spatial sizes of `output_size`.
     indices : ndarray of int64
-        With `return_indices`: positions in the spatial axes of `x` as if these were one; the first of several equal ones.
+        With `return_indices`: positions in the spatial axes of `x` as if these were one; the first of several equal
+        ones.
 
     Raises
     ------
     ValueError
-        If `x` has too few axes or an empty spatial axis, a size is less than one, a word is unknown, `out` has another shape
-        or is read-only, or `workers` is zero.
+        If `x` has too few axes or an empty spatial axis, a size is less than one, a word is unknown, `out` has another
+        shape or is read-only, or `workers` is zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -683,8 +699,8 @@ def adaptive_max_pool(x, output_size, return_indices=False, *, layout="channels_
 def adaptive_avg_pool(x, output_size, *, layout="channels_first", out=None, dtype=None, workers=None):
     """The mean of each of `output_size` windows: ``mean(x[a:b])``.
 
-    Output ``o`` of ``m`` takes, of an axis of ``n`` elements, those from ``a = floor(o * n / m)`` to ``b = ceil((o + 1) *
-    n / m)``, as in torch [1]_.
+    Output ``o`` of ``m`` takes, of an axis of ``n`` elements, those from ``a = floor(o * n / m)`` to ``b = ceil((o + 1)
+    * n / m)``, as in torch [1]_.
 
     Parameters
     ----------
@@ -711,8 +727,8 @@ def adaptive_avg_pool(x, output_size, *, layout="channels_first", out=None, dtyp
     Raises
     ------
     ValueError
-        If `x` has too few axes or an empty spatial axis, a size is less than one, a word is unknown, `out` has another shape
-        or is read-only, or `workers` is zero.
+        If `x` has too few axes or an empty spatial axis, a size is less than one, a word is unknown, `out` has another
+        shape or is read-only, or `workers` is zero.
     TypeError
         If a dtype cannot be computed with, a number is not whole, or `out` cannot take the result by a same-kind cast.
 
@@ -759,8 +775,8 @@ def max_unpool(x, indices, kernel_size, stride=None, padding=0, output_size=None
     padding : int, str or tuple, optional
         That of `max_pool`, for the result's size.
     output_size : int or tuple of int, optional
-        The result's spatial sizes, of which several belong to one size of `x`; a whole shape may be given, too. The default
-        is ``(n - 1) * stride - before - after + kernel``; less than a stride more or less is accepted.
+        The result's spatial sizes, of which several belong to one size of `x`; a whole shape may be given, too. The
+        default is ``(n - 1) * stride - before - after + kernel``; less than a stride more or less is accepted.
     layout : {'channels_first', 'channels_last'}, optional
         Whether the spatial axes are the last ones, or are followed by one of channels.
     out : ndarray, optional
@@ -778,7 +794,8 @@ def max_unpool(x, indices, kernel_size, stride=None, padding=0, output_size=None
     Raises
     ------
     ValueError
-        If `indices` are not inside the result or of another shape, `output_size` is none of those possible, or as `max_pool`.
+        If `indices` are not inside the result or of another shape, `output_size` is none of those possible, or as
+        `max_pool`.
     TypeError
         As `max_pool`.
 
@@ -814,9 +831,9 @@ def _of_rank(rank, call, like):
     pool.__name__ = pool.__qualname__ = f"{like.__name__}{rank}d"
     pool.__signature__ = signature(like)
     axes = ("``(..., w)``", "``(..., h, w)``", "``(..., d, h, w)``")[rank - 1]
-    pool.__doc__ = f"""`{like.__name__}` of {rank} spatial {'axis' if rank == 1 else 'axes'}: `x` is {axes}, and channels behind with channels last.
+    pool.__doc__ = f"""`{like.__name__}` of {rank} spatial {'axis' if rank == 1 else 'axes'}: `x` is {axes}.
 
-    A single number speaks of these axes.
+    With channels last, the channels follow. A single number speaks of these axes.
 
     Parameters
     ----------
@@ -840,13 +857,17 @@ def _of_rank(rank, call, like):
     return pool
 
 
-max_pool1d, max_pool2d, max_pool3d = (_of_rank(rank, _max_pool, max_pool) for rank in (1, 2, 3))
-min_pool1d, min_pool2d, min_pool3d = (_of_rank(rank, _min_pool, min_pool) for rank in (1, 2, 3))
-avg_pool1d, avg_pool2d, avg_pool3d = (_of_rank(rank, _avg_pool, avg_pool) for rank in (1, 2, 3))
-sum_pool1d, sum_pool2d, sum_pool3d = (_of_rank(rank, _sum_pool, sum_pool) for rank in (1, 2, 3))
-lp_pool1d, lp_pool2d, lp_pool3d = (_of_rank(rank, _lp_pool, lp_pool) for rank in (1, 2, 3))
-global_max_pool1d, global_max_pool2d, global_max_pool3d = (_of_rank(rank, _global_max_pool, global_max_pool) for rank in (1, 2, 3))
-global_avg_pool1d, global_avg_pool2d, global_avg_pool3d = (_of_rank(rank, _global_avg_pool, global_avg_pool) for rank in (1, 2, 3))
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (_of_rank(rank, _adaptive_max_pool, adaptive_max_pool) for rank in (1, 2, 3))
-adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (_of_rank(rank, _adaptive_avg_pool, adaptive_avg_pool) for rank in (1, 2, 3))
-max_unpool1d, max_unpool2d, max_unpool3d = (_of_rank(rank, _max_unpool, max_unpool) for rank in (1, 2, 3))
+def _of_ranks(call, like):
+    return [_of_rank(rank, call, like) for rank in (1, 2, 3)]
+
+
+max_pool1d, max_pool2d, max_pool3d = _of_ranks(_max_pool, max_pool)
+min_pool1d, min_pool2d, min_pool3d = _of_ranks(_min_pool, min_pool)
+avg_pool1d, avg_pool2d, avg_pool3d = _of_ranks(_avg_pool, avg_pool)
+sum_pool1d, sum_pool2d, sum_pool3d = _of_ranks(_sum_pool, sum_pool)
+lp_pool1d, lp_pool2d, lp_pool3d = _of_ranks(_lp_pool, lp_pool)
+global_max_pool1d, global_max_pool2d, global_max_pool3d = _of_ranks(_global_max_pool, global_max_pool)
+global_avg_pool1d, global_avg_pool2d, global_avg_pool3d = _of_ranks(_global_avg_pool, global_avg_pool)
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = _of_ranks(_adaptive_max_pool, adaptive_max_pool)
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = _of_ranks(_adaptive_avg_pool, adaptive_avg_pool)
+max_unpool1d, max_unpool2d, max_unpool3d = _of_ranks(_max_unpool, max_unpool)

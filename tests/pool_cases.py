@@ -130,8 +130,18 @@ def norms(pool, dtype, layout="channels_first", seed=0):
     return [Call("lp_pool", (x, p, pool.kernel), pool.where | {"layout": layout}) for p in (1, 2)]
 
 
+def can_unpool(pool):
+    """Whether the image is less than a stride from the size that is taken when none is given, as torch wants it."""
+    if isinstance(pool.padding, str):
+        return pool.padding == "valid" and can_unpool(pool._replace(padding=0))
+    least = reference._unpooled(pool.y[-pool.rank:], pool.kernel, pool.stride, pool.padding)
+    return (np.abs(np.subtract(list(least), pool.image)) < (pool.stride or pool.kernel)).all()
+
+
 def unpools(pool, dtype, layout="channels_first", seed=0):
-    """Back to the places of the maxima."""
+    """Back to the places of the maxima, if there is a way."""
+    if not can_unpool(pool):
+        return []
     x = arranged(numbers(pool.x, "l", seed), pool.rank, layout)
     _, indices = reference.max_pool(x, pool.kernel, **pool.where, layout=layout, return_indices=True)
     y = arranged(numbers(pool.y, dtype, seed + 1), pool.rank, layout)

@@ -6,9 +6,9 @@ import re
 import pytest
 
 import fastconv
-from fastconv import _config, _workers, grad, layers, signal
+from fastconv import _config, _workers, grad, layers, pooling, signal
 
-MODULES = (signal, layers, grad, _workers, _config)
+MODULES = (signal, layers, pooling, grad, _workers, _config)
 NAMED = [getattr(module, name) for module in (fastconv, grad) for name in dir(module) if not name.startswith("_")]
 OURS = {f"{f.__module__}.{f.__qualname__}": f for f in [*filter(callable, NAMED), layers.Conv.__call__]}
 

@@ -12,7 +12,7 @@ from fastconv import grad
 
 from .cases import DTYPES, equal, numbers, reals
 from .cases import LAYOUTS as MEMORY
-from .pool_cases import FEW, LAYOUTS, Pool, arranged, everything, same
+from .pool_cases import FEW, LAYOUTS, Pool, arranged, can_unpool, everything, same
 from .processes import python
 
 # Enough work for several threads, in many planes, a large plane, long rows, or large windows.
@@ -37,7 +37,9 @@ def calls(pool, dtype, layout="channels_first"):
         _, indices = fastconv.max_pool(x, pool.kernel, **how, return_indices=True)
         yield lambda **more: grad.max_pool(x.shape, indices, g, rank=pool.rank, layout=layout, **more)
         yield lambda **more: grad.lp_pool(x, 3, g, pool.kernel, **how, **more)
-        yield lambda **more: fastconv.max_unpool(g, indices, pool.kernel, output_size=pool.image, layout=layout, **more)
+        if can_unpool(pool):
+            where = {"stride": pool.stride, "padding": pool.padding, "output_size": pool.image, "layout": layout}
+            yield lambda **more: fastconv.max_unpool(g, indices, pool.kernel, **where, **more)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -33,6 +33,7 @@ from fastconv.kernels.simd cimport vbool, vdouble, vfloat, vint16, vint32, vint6
 cdef enum:
     MOST_LANES = 64
     FEW_TAPS = 7               # of an outer axis that are merged while x is read
+    MERGED = 4                 # rows at once
     GROUP = 32                 # rows that are summed one after the other; then groups, and so on
     LEVELS = 7
     MAX_PASSES = 64
@@ -42,15 +43,19 @@ cdef enum:
     SLACK = 512                # bytes: loops may read and write that far beyond a row
     BLOCKS_A_WORKER = 4
 
+# The first three do that for so many lines.
 # to[i] = a[i] merged with the m - 1 rows behind it, `step` apart, and with to[i] itself if it is to be added to.
 ctypedef void (*rows_loop)(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add,
-                           const char* end, const char* none) noexcept nogil
+                           const char* end, const char* none, Py_ssize_t lines, Py_ssize_t to_line,
+                           Py_ssize_t a_line) noexcept nogil
 # to[i] = a[i], a[i + shift], ... merged, m of them, and `extra` of x, `next` apart. Writes n elements if that is to be
 # exact, else whole vectors; then `to` may be `a`.
 ctypedef void (*slide_loop)(char* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
-                            Py_ssize_t extra, Py_ssize_t n, bint exact) noexcept nogil
+                            Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
+                            Py_ssize_t a_line) noexcept nogil
 # to[i] = a[2 * i] merged with the k - 1 <= 2 elements behind it.
-ctypedef void (*halve_loop)(char* to, const char* a, Py_ssize_t k, Py_ssize_t n) noexcept nogil
+ctypedef void (*halve_loop)(char* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
+                            Py_ssize_t a_line) noexcept nogil
 # Each of `count` lines of n elements becomes one element.
 ctypedef void (*fold_loop)(char* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n,
                            Py_ssize_t count, const char* end, const char* none) noexcept nogil
@@ -113,7 +118,7 @@ cdef inline void rows_tail(char* to, const char* a, Py_ssize_t step, Py_ssize_t 
     put(to + left * size, rest, sizeof(Ordered) // size - left)
 
 
-cdef inline void rows_of(char* to, const char* a, Py_ssize_t step, Py_ssize_t n, bint add, const char* end,
+cdef inline void rows_line(char* to, const char* a, Py_ssize_t step, Py_ssize_t n, bint add, const char* end,
                          const char* none, Ordered* like, const int m, const int how) noexcept nogil:
     cdef Py_ssize_t at = 0, bytes = n * element_bytes(like)
     if add:
@@ -128,21 +133,28 @@ cdef inline void rows_of(char* to, const char* a, Py_ssize_t step, Py_ssize_t n,
         rows_tail(to + at, a + at, step, (bytes - at) // element_bytes(like), add, end, none, like, m, how)
 
 
+cdef inline void rows_of(char* to, const char* a, Py_ssize_t step, Py_ssize_t n, bint add, const char* end,
+                         const char* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line, Ordered* like,
+                         const int m, const int how) noexcept nogil:
+    cdef Py_ssize_t line
+    for line in range(lines):
+        rows_line(to + line * to_line, a + line * a_line, step, n, add, end, none, like, m, how)
+
+
 cdef inline void rows(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add,
-                      const char* end, const char* none, Ordered* like, const int how) noexcept nogil:
-    if m == 1: rows_of(to, a, step, n, add, end, none, like, 1, how)
-    elif m == 2: rows_of(to, a, step, n, add, end, none, like, 2, how)
-    elif m == 3: rows_of(to, a, step, n, add, end, none, like, 3, how)
-    elif m == 4: rows_of(to, a, step, n, add, end, none, like, 4, how)
-    else:
-        rows_of(to, a, step, n, add, end, none, like, 4, how)
-        while m > 4:
-            a += 4 * step
-            m -= 4
-            if m == 1: rows_of(to, a, step, n, True, end, none, like, 1, how)
-            elif m == 2: rows_of(to, a, step, n, True, end, none, like, 2, how)
-            elif m == 3: rows_of(to, a, step, n, True, end, none, like, 3, how)
-            else: rows_of(to, a, step, n, True, end, none, like, 4, how)
+                      const char* end, const char* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line,
+                      Ordered* like, const int how) noexcept nogil:
+    """A few rows at once, and what is left is added to them."""
+    cdef Py_ssize_t part
+    while m > 0:
+        part = min(m, MERGED)
+        if part == 1: rows_of(to, a, step, n, add, end, none, lines, to_line, a_line, like, 1, how)
+        elif part == 2: rows_of(to, a, step, n, add, end, none, lines, to_line, a_line, like, 2, how)
+        elif part == 3: rows_of(to, a, step, n, add, end, none, lines, to_line, a_line, like, 3, how)
+        else: rows_of(to, a, step, n, add, end, none, lines, to_line, a_line, like, 4, how)
+        a += part * step
+        m -= part
+        add = True
 
 
 cdef inline Ordered slid(const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra,
@@ -154,7 +166,7 @@ cdef inline Ordered slid(const char* a, Py_ssize_t shift, const char* x, Py_ssiz
     return v
 
 
-cdef inline void slide_of(char* to, const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra,
+cdef inline void slide_line(char* to, const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra,
                           Py_ssize_t n, bint exact, Ordered* like, const int m, const int how) noexcept nogil:
     cdef Py_ssize_t at = 0, bytes = n * element_bytes(like), width = sizeof(Ordered)
     cdef Py_ssize_t stop = bytes - width if exact else bytes - 1
@@ -169,16 +181,25 @@ cdef inline void slide_of(char* to, const char* a, Py_ssize_t shift, const char*
             put(to, slid(a, shift, x, next, extra, like, m, how), n)
 
 
+cdef inline void slide_of(char* to, const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra,
+                          Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line,
+                          Ordered* like, const int m, const int how) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(lines):
+        slide_line(to + i * to_line, a + i * a_line, shift, x + i * a_line, next, extra, n, exact, like, m, how)
+
+
 cdef inline void slide(char* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
-                       Py_ssize_t extra, Py_ssize_t n, bint exact, Ordered* like, const int how) noexcept nogil:
-    if m == 1: slide_of(to, a, shift, x, next, extra, n, exact, like, 1, how)
-    elif m == 2: slide_of(to, a, shift, x, next, extra, n, exact, like, 2, how)
-    elif m == 3: slide_of(to, a, shift, x, next, extra, n, exact, like, 3, how)
-    elif m == 4: slide_of(to, a, shift, x, next, extra, n, exact, like, 4, how)
-    elif m == 5: slide_of(to, a, shift, x, next, extra, n, exact, like, 5, how)
-    elif m == 6: slide_of(to, a, shift, x, next, extra, n, exact, like, 6, how)
-    elif m == 7: slide_of(to, a, shift, x, next, extra, n, exact, like, 7, how)
-    else: slide_of(to, a, shift, x, next, extra, n, exact, like, 8, how)
+                       Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
+                       Py_ssize_t a_line, Ordered* like, const int how) noexcept nogil:
+    if m == 1: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 1, how)
+    elif m == 2: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 2, how)
+    elif m == 3: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 3, how)
+    elif m == 4: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 4, how)
+    elif m == 5: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 5, how)
+    elif m == 6: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 6, how)
+    elif m == 7: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 7, how)
+    else: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 8, how)
 
 
 cdef inline Ordered halved(const char* a, const int k, const int how, Ordered* like) noexcept nogil:
@@ -192,7 +213,7 @@ cdef inline Ordered halved(const char* a, const int k, const int how, Ordered* l
     return v
 
 
-cdef inline void halve_of(char* to, const char* a, Py_ssize_t n, Ordered* like, const int k,
+cdef inline void halve_line(char* to, const char* a, Py_ssize_t n, Ordered* like, const int k,
                           const int how) noexcept nogil:
     cdef Py_ssize_t at = 0, bytes = n * element_bytes(like), width = sizeof(Ordered)
     while at + width <= bytes:
@@ -206,11 +227,18 @@ cdef inline void halve_of(char* to, const char* a, Py_ssize_t n, Ordered* like, 
             put(to, halved(a, k, how, like), n)
 
 
-cdef inline void halve(char* to, const char* a, Py_ssize_t k, Py_ssize_t n, Ordered* like,
-                       const int how) noexcept nogil:
-    if k == 1: halve_of(to, a, n, like, 1, how)
-    elif k == 2: halve_of(to, a, n, like, 2, how)
-    else: halve_of(to, a, n, like, 3, how)
+cdef inline void halve_of(char* to, const char* a, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
+                          Py_ssize_t a_line, Ordered* like, const int k, const int how) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(lines):
+        halve_line(to + i * to_line, a + i * a_line, n, like, k, how)
+
+
+cdef inline void halve(char* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
+                       Py_ssize_t a_line, Ordered* like, const int how) noexcept nogil:
+    if k == 1: halve_of(to, a, n, lines, to_line, a_line, like, 1, how)
+    elif k == 2: halve_of(to, a, n, lines, to_line, a_line, like, 2, how)
+    else: halve_of(to, a, n, lines, to_line, a_line, like, 3, how)
 
 
 cdef inline Ordered folded_block(const char* a, Py_ssize_t bytes, const char* end, const char* none, Ordered* like,
@@ -300,38 +328,44 @@ cdef inline void scan(char* to, const char* a, const Py_ssize_t* start, const Py
 
 # ---------------------------------------------------------------- their addresses
 
-cdef void rows_largest(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add,
-                       const char* end, const Ordered* none) noexcept nogil:
-    rows(to, a, step, m, n, add, end, <const char*> none, <Ordered*> NULL, LARGEST)
+cdef void rows_largest(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add, const char* end,
+                    const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
+    rows(to, a, step, m, n, add, end, <const char*> none, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
 
-cdef void rows_smallest(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add,
-                        const char* end, const Ordered* none) noexcept nogil:
-    rows(to, a, step, m, n, add, end, <const char*> none, <Ordered*> NULL, SMALLEST)
+cdef void rows_smallest(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add, const char* end,
+                    const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
+    rows(to, a, step, m, n, add, end, <const char*> none, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
 
-cdef void rows_total(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add,
-                     const char* end, const Ordered* none) noexcept nogil:
-    rows(to, a, step, m, n, add, end, <const char*> none, <Ordered*> NULL, TOTAL)
+cdef void rows_total(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add, const char* end,
+                    const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
+    rows(to, a, step, m, n, add, end, <const char*> none, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
 
 cdef void slide_largest(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
-                        Py_ssize_t extra, Py_ssize_t n, bint exact) noexcept nogil:
-    slide(<char*> to, a, shift, m, x, next, 0, n, exact, <Ordered*> NULL, LARGEST)
+                     Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
+                     Py_ssize_t a_line) noexcept nogil:
+    slide(<char*> to, a, shift, m, x, next, 0, n, exact, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
 
 cdef void slide_smallest(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
-                         Py_ssize_t extra, Py_ssize_t n, bint exact) noexcept nogil:
-    slide(<char*> to, a, shift, m, x, next, 0, n, exact, <Ordered*> NULL, SMALLEST)
+                     Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
+                     Py_ssize_t a_line) noexcept nogil:
+    slide(<char*> to, a, shift, m, x, next, 0, n, exact, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
 
 cdef void slide_total(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
-                      Py_ssize_t extra, Py_ssize_t n, bint exact) noexcept nogil:
-    slide(<char*> to, a, shift, m, x, next, extra, n, exact, <Ordered*> NULL, TOTAL)
+                     Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
+                     Py_ssize_t a_line) noexcept nogil:
+    slide(<char*> to, a, shift, m, x, next, extra, n, exact, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
 
-cdef void halve_largest(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n) noexcept nogil:
-    halve(<char*> to, a, k, n, <Ordered*> NULL, LARGEST)
+cdef void halve_largest(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
+                     Py_ssize_t a_line) noexcept nogil:
+    halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
 
-cdef void halve_smallest(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n) noexcept nogil:
-    halve(<char*> to, a, k, n, <Ordered*> NULL, SMALLEST)
+cdef void halve_smallest(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
+                     Py_ssize_t a_line) noexcept nogil:
+    halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
 
-cdef void halve_total(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n) noexcept nogil:
-    halve(<char*> to, a, k, n, <Ordered*> NULL, TOTAL)
+cdef void halve_total(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
+                     Py_ssize_t a_line) noexcept nogil:
+    halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
 
 cdef void fold_largest(Ordered* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n,
                        Py_ssize_t count, const char* end, const char* none) noexcept nogil:
@@ -519,7 +553,10 @@ cdef struct Plan:
     Py_ssize_t total           # blocks
     bint two_boxes
     bint many_rows
-    bint reads_in_place
+    bint many_at_once
+    int chained                # axes
+    bint as_it_is              # x's elements need no conversion
+    bint reads_in_place        # nor its rows to be gathered
     bint stores_in_place
     bint x_contiguous          # a row is one line; so is one of out
     bint out_contiguous
@@ -604,7 +641,8 @@ cdef bint is_direct(const Plan* p, int axis) noexcept nogil:
     cdef Py_ssize_t k = s.kernel[axis]
     if s.start[axis] != NULL or k <= s.stride[axis] or extent(s, axis) * p.pitch[p.s.rank - 2] > LARGEST_BOX:
         return True
-    return p.reads_in_place and (k <= FEW_TAPS or k <= 2 * s.stride[axis])
+    # By dtypes, never by strides: a sum's bits depend on its order.
+    return p.as_it_is and (k <= FEW_TAPS or k <= 2 * s.stride[axis])
 
 
 cdef void lay_out(Plan* p) noexcept nogil:
@@ -613,7 +651,7 @@ cdef void lay_out(Plan* p) noexcept nogil:
     cdef int axis, last = s.rank - 1
     p.box[last] = reach(s, last, p.outs[last])
     p.pitch[last] = p.f.size * p.u
-    p.row_bytes = whole(p.box[last] * p.u * max(p.f.size, p.last_size), 64) + SLACK
+    p.row_bytes = whole(max(p.box[last], p.outs[last]) * p.u * max(p.f.size, p.last_size), 64) + SLACK
     p.box_bytes = whole(p.box[last] * p.pitch[last], 64) + 64
     for axis in range(last - 1, -1, -1):
         p.box[axis] = p.outs[axis] if p.direct[axis] else reach(s, axis, p.outs[axis])
@@ -670,13 +708,16 @@ cdef void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept nogil:
     loops_for(&p.f, s.element, s.reduction)
     p.x_contiguous = (s.inner == 1 or s.x_inner * s.inner == s.x_stride[last]) or s.x_size[last] == 1
     p.out_contiguous = s.inner == 1 or s.out_inner * s.inner == s.out_stride[last] or s.out_size[last] == 1
-    p.reads_in_place = (same(s.x_element, s.element) and s.power == 0 and p.x_contiguous
+    p.as_it_is = same(s.x_element, s.element) and s.power == 0
+    p.reads_in_place = (p.as_it_is and p.x_contiguous
                         and (s.x_inner == p.f.size if s.inner > 1 or s.x_size[last] == 1 else
                              s.x_stride[last] == p.f.size))
     p.last_element, p.last_size = s.element, p.f.size
     if s.finish == MEAN and s.element != FLOAT32 and s.element != FLOAT64 and s.element != LONGDOUBLE:
         p.last_element, p.last_size = FLOAT64, 8
-    p.stores_in_place = (same(s.out_element, s.element) and p.last_element == s.element and p.out_contiguous
+    # Booleans may be any byte; stored by lines, they are 0 or 1.
+    p.stores_in_place = (same(s.out_element, s.element) and s.out_element != BOOL
+                         and p.last_element == s.element and p.out_contiguous
                          and (s.out_inner if s.inner > 1 else s.out_stride[last]) == p.f.size)
     p.gather, p.widen = line_copier(s.x_element, s.element), line_copier(s.element, p.last_element)
     p.scatter = line_copier(p.last_element, s.out_element)
@@ -685,19 +726,21 @@ cdef void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept nogil:
         p.items *= s.leading_size[axis]
     shape_blocks(p, workers)
     p.two_boxes = p.many_rows = False
+    p.chained = 0
     for axis in range(s.rank):
         if s.start[axis] == NULL:
             plan_passes(&p.passes[axis], s.kernel[axis], s.reduction)
-        if axis < last and not p.direct[axis] and s.reduction == TOTAL:
-            p.two_boxes = True
+        if axis < last and not p.direct[axis]:
+            p.chained += 1
+            p.two_boxes = p.two_boxes or s.reduction == TOTAL
         if axis < last and p.direct[axis] and s.kernel[axis] > GROUP:
             p.many_rows = True
+    p.many_at_once = rows_at_once(p)
 
 
 cdef inline bint same(int a, int b) noexcept nogil:
     """Whether elements can be taken for each other as they are."""
-    return (a == b or same_bits(a, b) or same_bits(b, a)
-            or a == UINT8 and (b == INT8 or b == BOOL) or b == UINT8 and (a == INT8 or a == BOOL))
+    return a == b or same_bits(a, b) or same_bits(b, a) or a == UINT8 and b == INT8 or a == INT8 and b == UINT8
 
 
 # ---------------------------------------------------------------- rows of x into the box
@@ -730,17 +773,19 @@ cdef void merge_rows(const Plan* p, const Block* b, char* to, const char* x, Py_
             part *= GROUP
         while r < m:
             merge_rows(p, b, group, x + r * step, step, min(part, m - r), False, level + 1)
-            p.f.rows(to, group, 0, 1, n, add or r > 0, group + p.row_bytes, p.f.none)
+            p.f.rows(to, group, 0, 1, n, add or r > 0, group + p.row_bytes, p.f.none, 1, 0, 0)
             r += part
     elif p.reads_in_place:
-        p.f.rows(to, x, step, m, n, add, p.s.x_end, p.f.none)
-    else:
-        for r in range(m):
-            if r == 0 and not add:
-                convert_row(p, to, x, b.high - b.low)
-            else:
-                convert_row(p, b.converted, x + r * step, b.high - b.low)
-                p.f.rows(to, b.converted, 0, 1, n, True, b.converted + p.row_bytes, p.f.none)
+        p.f.rows(to, x, step, m, n, add, p.s.x_end, p.f.none, 1, 0, 0)
+    elif m == 1 and not add:
+        convert_row(p, to, x, b.high - b.low)
+    else:    # in the same order
+        while r < m:
+            for part in range(min(MERGED, m - r)):
+                convert_row(p, b.converted + part * p.row_bytes, x + (r + part) * step, b.high - b.low)
+            p.f.rows(to, b.converted, p.row_bytes, min(MERGED, m - r), n, add or r > 0, b.levels, p.f.none, 1, 0,
+                     0)
+            r += MERGED
 
 
 cdef inline void empty(const Plan* p, char* to, Py_ssize_t bytes) noexcept nogil:
@@ -749,17 +794,46 @@ cdef inline void empty(const Plan* p, char* to, Py_ssize_t bytes) noexcept nogil
         memcpy(to + at * MOST_LANES, p.f.none, MOST_LANES)
 
 
+cdef inline Py_ssize_t inner_lines(const Plan* p, const Block* b, int axis, Py_ssize_t n,
+                                   Py_ssize_t* stop) noexcept nogil:
+    """Of the box's n positions along an axis, the stretch whose rows are merged by one call."""
+    cdef const Pool* s = p.s
+    cdef Py_ssize_t step = s.stride[axis] if p.direct[axis] else 1, at = b.position[axis], first
+    cdef Py_ssize_t room = s.x_size[axis] - at - (extent(s, axis) if p.direct[axis] else 1)
+    stop[0] = 0
+    if axis != s.rank - 2 or not p.reads_in_place or s.start[axis] != NULL or room < 0 or (
+            p.direct[axis] and s.kernel[axis] > GROUP):
+        return 0
+    first = 0 if at >= 0 else (-at + step - 1) // step
+    stop[0] = min(n, room // step + 1)
+    return first
+
+
 cdef void fill_box(const Plan* p, const Block* b, int axis, const char* x, char* to, bint add) noexcept nogil:
     """From this axis inward. Where nothing of x is to be merged, rows hold what changes nothing."""
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
     cdef Py_ssize_t i, o, t, low, high, at, d = s.dilation[axis], n = b.outs[axis]
+    cdef Py_ssize_t inside = -1, outside = -1
     if axis == last:
         merge_rows(p, b, to, x, 0, 1, add, 0)
         return
     if not p.direct[axis]:
         n = (n - 1) * s.stride[axis] + extent(s, axis)
-    for i in range(n):
+    low = inner_lines(p, b, axis, n, &high)    # windows that are all inside
+    if low < high:
+        at = b.position[axis] + low * (s.stride[axis] if p.direct[axis] else 1)
+        p.f.rows(to + low * p.pitch[axis], x + at * s.x_stride[axis], d * s.x_stride[axis],
+                 s.kernel[axis] if p.direct[axis] else 1, (b.high - b.low) * p.u, add, s.x_end, p.f.none, high - low,
+                 p.pitch[axis], s.x_stride[axis] * (s.stride[axis] if p.direct[axis] else 1))
+        inside, outside = low, high
+    i = -1
+    while i + 1 < n:
+        i += 1
+        if i == inside:
+            i = outside
+            if i >= n:
+                return
         if p.direct[axis] and s.start[axis] != NULL:
             o = b.first[axis] + i
             at, low, high = s.start[axis][o], 0, s.count[axis][o]
@@ -804,7 +878,7 @@ cdef void reduce_axis(const Plan* p, Block* b, int axis) noexcept nogil:
             q = &p.passes[axis].of[j]
             n = (length - (q.size - 1) * d) * pitch // p.f.size
             p.f.slide(target, source if j == 0 else target, q.shift * d * pitch, q.m, source + q.offset * d * pitch,
-                      d * pitch, q.extra, n, False)
+                      d * pitch, q.extra, n, False, 1, 0, 0)
     if s.reduction == TOTAL:
         b.box, b.other = b.other, b.box
 
@@ -831,7 +905,7 @@ cdef void reduce_table_row(const Plan* p, const Block* b, const char* row, char*
                      row + p.row_bytes, p.f.none)
         else:
             p.f.rows(b.wide, row + (start[i] - b.position[last]) * p.u * size, p.u * size, count[i], p.u, False,
-                     row + p.row_bytes, p.f.none)
+                     row + p.row_bytes, p.f.none, 1, 0, 0)
             memcpy(to + i * p.u * size, b.wide, p.u * size)
 
 
@@ -849,7 +923,8 @@ cdef void reduce_windows(const Plan* p, const Block* b, const char* row, char* t
         exact = j == passes - 1 and not strided
         target = to if exact else b.row
         n = outs * p.u if exact else (length - (q.size - 1) * s.dilation[last]) * p.u
-        p.f.slide(target, row if j == 0 else b.row, q.shift * d, q.m, row + q.offset * d, d, q.extra, n, exact)
+        p.f.slide(target, row if j == 0 else b.row, q.shift * d, q.m, row + q.offset * d, d, q.extra, n, exact, 1, 0,
+                  0)
     if strided and p.u == 1:
         line_copier(s.element, s.element)(to, size, b.row, s.stride[last] * size, outs)
     elif strided:
@@ -865,12 +940,13 @@ cdef void reduce_row(const Plan* p, const Block* b, const char* row, char* to) n
     if s.start[last] != NULL:
         reduce_table_row(p, b, row, to)
     elif p.u == 1 and s.stride[last] == 2 and k <= 3 and s.dilation[last] == 1:
-        p.f.halve(to, row, k, b.outs[last])
+        p.f.halve(to, row, k, b.outs[last], 1, 0, 0)
     elif by_windows(s, MOST_LANES // size):
         p.f.fold(to, size, row, step, k, b.outs[last], row + p.row_bytes, p.f.none)
     elif p.u * size >= MOST_LANES and s.stride[last] > 1 and k <= 8:    # channels last
         for i in range(b.outs[last]):
-            p.f.slide(to + i * p.u * size, row + i * step, s.dilation[last] * p.u * size, k, row, 0, 0, p.u, True)
+            p.f.slide(to + i * p.u * size, row + i * step, s.dilation[last] * p.u * size, k, row, 0, 0, p.u, True, 1,
+                        0, 0)
     else:
         reduce_windows(p, b, row, to)
 
@@ -905,18 +981,52 @@ cdef void finish_row(const Plan* p, const Block* b, char* line, char* out, doubl
                       s.inner)
 
 
+cdef inline void divide_all(const Plan* p, char* line, double by, Py_ssize_t n) noexcept nogil:
+    if p.last_element == FLOAT32: divide(<float*> line, NULL, by, n, 1)
+    elif p.last_element == FLOAT64: divide(<double*> line, NULL, by, n, 1)
+    else: divide(<longdouble*> line, NULL, by, n, 1)
+
+
+cdef bint rows_at_once(const Plan* p) noexcept nogil:
+    """Whether rows of outputs are made by one loop each, and all divided by one number."""
+    cdef const Pool* s = p.s
+    cdef int last = s.rank - 1
+    if (not p.stores_in_place or s.finish == ROOT or s.divisor[last] != NULL or s.divisor[last - 1] != NULL
+            or s.start[last] != NULL):
+        return False
+    if p.u == 1 and s.stride[last] == 2 and s.dilation[last] == 1:
+        return s.kernel[last] <= 3
+    return s.stride[last] == 1 and p.passes[last].n == 1 and s.kernel[last] <= 8 and (
+        not by_windows(s, MOST_LANES // p.f.size))
+
+
 cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, char* out,
                       double by_all) noexcept nogil:
     """From this axis inward: all rows of outputs."""
     cdef const Pool* s = p.s
-    cdef Py_ssize_t i, step
+    cdef Py_ssize_t i, step, n
+    cdef int last = s.rank - 1
     cdef char* line
-    if axis == s.rank - 1:
+    if axis == last:
         line = out if p.stores_in_place else b.converted
         reduce_row(p, b, box, line)
         finish_row(p, b, line, out, by_all)
         return
     step = p.pitch[axis] * (1 if p.direct[axis] else s.stride[axis])
+    if axis == last - 1 and p.many_at_once and b.outs[axis] > 1:
+        n = b.outs[last] * p.u
+        if s.stride[last] == 2 and p.u == 1:
+            p.f.halve(out, box, s.kernel[last], n, b.outs[axis], s.out_stride[axis], step)
+        else:
+            p.f.slide(out, box, s.dilation[last] * p.pitch[last], s.kernel[last], box, 0, 0, n, True, b.outs[axis],
+                      s.out_stride[axis], step)
+        if s.finish == MEAN:
+            if s.out_stride[axis] == n * p.f.size:
+                divide_all(p, out, by_all, n * b.outs[axis])
+            else:
+                for i in range(b.outs[axis]):
+                    divide_all(p, out + i * s.out_stride[axis], by_all, n)
+        return
     for i in range(b.outs[axis]):
         reduce_rows(p, b, axis + 1, box + i * step, out + i * s.out_stride[axis],
                     by_all if s.divisor[axis] == NULL else by_all * s.divisor[axis][b.first[axis] + i])
@@ -964,8 +1074,9 @@ cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) 
     b.box = scratch
     b.other = scratch + (box if p.two_boxes else 0)
     b.row = b.other + box
-    b.wide, b.converted, b.levels = b.row + p.row_bytes, b.row + 2 * p.row_bytes, b.row + 3 * p.row_bytes
-    if fresh or p.blocks[last] > 1 or p.two_boxes:    # else the borders of rows are still there
+    b.wide, b.converted = b.row + p.row_bytes, b.row + 2 * p.row_bytes
+    b.levels = b.converted + MERGED * p.row_bytes
+    if fresh or p.blocks[last] > 1 or p.two_boxes and p.chained > 1:    # else the borders of rows are still there
         empty(p, b.box, box)
     fill_box(p, &b, 0, b.x + (b.position[last] + b.low) * s.x_stride[last], b.box + b.low * p.pitch[last], False)
     for axis in range(last):
@@ -986,7 +1097,7 @@ cdef int run(const Pool* s, Py_ssize_t workers) noexcept nogil:
     cdef char* scratch
     make_plan(&p, s, workers)
     workers = max(1, min(workers, p.total))
-    per_worker = whole((2 if p.two_boxes else 1) * (p.box_bytes + SLACK) + (3 + (LEVELS if p.many_rows else 0)) *
+    per_worker = whole((2 if p.two_boxes else 1) * (p.box_bytes + SLACK) + (2 + MERGED + (LEVELS if p.many_rows else 0)) *
                        p.row_bytes, 64)
     memory = <char*> malloc(64 + workers * per_worker)
     if memory == NULL:
@@ -1019,7 +1130,8 @@ cdef bint is_whole(const Pool* s) noexcept nogil:
         if s.kernel[axis] != 1 or s.start[axis] != NULL or s.x_size[axis] != s.out_size[axis]:
             return False
     return (s.rank == 2 and s.leading == 0 and s.inner == 1 and s.start[last] == NULL and s.out_size[last] == 1
-            and s.kernel[last] == s.x_size[last] and s.before[last] == 0 and s.divisor[last] == NULL)
+            and s.kernel[last] == s.x_size[last] and s.before[last] == 0 and s.dilation[last] == 1
+            and s.divisor[last] == NULL)
 
 
 cdef void fold_rows(const Plan* p, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:

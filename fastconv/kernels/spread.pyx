@@ -49,7 +49,7 @@ def put(Number[:, ::1] y, const int64_t[:, ::1] at, const Number[:, ::1] x, bint
 def as_numbers(y, at, x):
     """The same memory as numbers that `put` knows; float16 and booleans are only ever moved."""
     if y.dtype.kind == "c":    # real and imaginary parts side by side
-        at = np.stack([2 * at, 2 * at + 1], axis=-1).reshape(len(at), -1)
+        at = np.stack([2 * at, 2 * at + 1], axis=-1).reshape(at.shape[0], 2 * at.shape[1])
         real = y.real.dtype
         return y.view(real), at, x.view(real)
     if y.dtype.kind == "b" or y.dtype.char == "e":
