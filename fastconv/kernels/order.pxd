@@ -25,7 +25,6 @@ cdef extern from * nogil:
         static CYTHON_INLINE V fc_choose_##V(V a, V b, int larger) { \\
             return (larger ? a > b : a < b) || a != a ? a : b; }
     #if FC_VECTORS
-      #define FC_EACH(V, T) for (int i = 0; i < (int) (sizeof(V) / sizeof(T)); i++)
       #define FC_ORDER(V, M) FC_CHOOSE(V, M, )
       #define FC_ORDER_FLOAT(V, M) FC_CHOOSE(V, M, | (M) (a != a))
     #else
@@ -44,23 +43,35 @@ cdef extern from * nogil:
     FC_ORDER_FLOAT(vdouble, vsigned64)
     FC_CHOOSE_ONE(vlongdouble)
 
-    #if FC_VECTORS
-      #define FC_FIRST(V, T) \\
-        static CYTHON_INLINE V fc_first_##V(V a, V rest, int n) { \\
-            V m; FC_EACH(V, T) m[i] = i < n ? a[i] : rest[i]; return m; }
-    #else
-      #define FC_FIRST(V, T) static CYTHON_INLINE V fc_first_##V(V a, V rest, int n) { return n > 0 ? a : rest; }
+    /* The first n elements of one vector, the others of another. */
+    static const unsigned char fc_ones_zeros[2 * FC_BYTES] = {
+    #define FC_ONES_16 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255
+        FC_ONES_16
+    #if FC_BYTES >= 32
+        , FC_ONES_16
     #endif
-    FC_FIRST(vbool, unsigned char)
-    FC_FIRST(vsigned8, signed char)
-    FC_FIRST(vint16, unsigned short)
-    FC_FIRST(vsigned16, short)
-    FC_FIRST(vint32, unsigned int)
-    FC_FIRST(vsigned32, int)
-    FC_FIRST(vint64, unsigned long long)
-    FC_FIRST(vsigned64, long long)
-    FC_FIRST(vfloat, float)
-    FC_FIRST(vdouble, double)
+    #if FC_BYTES == 64
+        , FC_ONES_16, FC_ONES_16
+    #endif
+    };
+    #if FC_VECTORS
+      #define FC_FIRST(V, M, T) \\
+        static CYTHON_INLINE V fc_first_##V(V a, V rest, int n) { \\
+            M m = *(const M*) (fc_ones_zeros + FC_BYTES - n * sizeof(T)); \\
+            return (V) (((M) a & m) | ((M) rest & ~m)); }
+    #else
+      #define FC_FIRST(V, M, T) static CYTHON_INLINE V fc_first_##V(V a, V rest, int n) { return n > 0 ? a : rest; }
+    #endif
+    FC_FIRST(vbool, vbool, unsigned char)
+    FC_FIRST(vsigned8, vsigned8, signed char)
+    FC_FIRST(vint16, vint16, unsigned short)
+    FC_FIRST(vsigned16, vsigned16, short)
+    FC_FIRST(vint32, vint32, unsigned int)
+    FC_FIRST(vsigned32, vsigned32, int)
+    FC_FIRST(vint64, vint64, unsigned long long)
+    FC_FIRST(vsigned64, vsigned64, long long)
+    FC_FIRST(vfloat, vsigned32, float)
+    FC_FIRST(vdouble, vsigned64, double)
 
     /* Every second element of two vectors in a row. */
     #if FC_CAN_TURN
