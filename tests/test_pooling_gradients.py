@@ -22,7 +22,8 @@ def test_shapes(dtype):
 
 @pytest.mark.parametrize("dtype", "lf")
 def test_grid(dtype):
-    for i, pool in enumerate(grid()):
+    """Half of it for each."""
+    for i, pool in enumerate(list(grid())[dtype == "f"::2]):
         for call in gradients(pool, dtype, LAYOUTS[i % 2], i)[i % 2::2]:
             call.check()
 

@@ -22,7 +22,7 @@ EDGES = [Pool((2, 5, 37), (3, 3), 1, 2), Pool((2, 4, 6), (2, 2), 2, 1), Pool((1,
 @pytest.mark.parametrize("dtype", "efdg")
 def test_maxima(dtype, layout):
     """Values, and the indices of the first NaN."""
-    for seed, pool in enumerate([*FEW, *EDGES, *FILLED]):
+    for seed, pool in enumerate([*FEW, *EDGES, *FILLED[layout == "channels_last"::2]]):
         if len(pool.x) > pool.rank or layout == "channels_first":
             x = arranged(spoiled(numbers(pool.x, dtype, seed), seed), pool.rank, layout)
             for name in POOLS:
