@@ -49,6 +49,7 @@ def max_pool(
 ) -> tuple[list[Pooling], NDArray[Any], NDArray[Any] | None]: ...
 def global_max_pool(
     x: Any,
+    return_indices: Any,
     layout: Any,
     out: Any,
     dtype: Any,

@@ -9,17 +9,15 @@ cimport numpy as cnp
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fastconv._geometry cimport (
-    COMPUTED, PART, SIZE, as_array, check_dtype, check_out, computes_into, named, reads_by_lines,
-)
+from fastconv._geometry cimport PART, as_array, check_dtype, check_out, named, reads_by_lines
 from fastconv._layer_geometry cimport (
     LAYOUTS, Window, channels_first, is_sequence, new_or_given, per_axis, whole_number,
 )
 from fastconv.kernels.lines cimport (
-    BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, LONGDOUBLE, UINT8, UINT16, UINT32, UINT64,
+    BOOL, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, LONGDOUBLE, UINT16, UINT32, UINT64,
 )
 from fastconv.kernels.order cimport LARGEST, SMALLEST, TOTAL
-from fastconv.kernels.pooling cimport AS_IT_IS, MEAN, ROOT, Finish, Pool, Pooling
+from fastconv.kernels.pooling cimport AS_IT_IS, MEAN, ROOT, Pool, Pooling
 from fastconv.kernels.problem cimport MAX_RANK
 
 cnp.import_array()
@@ -61,14 +59,14 @@ cdef tuple result_shape(tuple shape, int rank, bint last, tuple outputs):
     return shape[:n - rank - 1] + outputs + shape[n - 1:] if last else shape[:n - rank] + outputs
 
 
-cdef int rank_for(object sizes, tuple shape, int rank, str name) except -1:
+cdef int rank_for(object sizes, tuple shape, int rank, str name, str array="x") except -1:
     """The rank asked for, or that of a tuple, or all axes after the first two."""
     if rank:
         return rank
     n = len(sizes) if is_sequence(sizes) else len(shape) - 2
     if n < 1:
-        raise ValueError(f"`{name}` must hold one number for each spatial axis (a tuple), or a single one for all axes of "
-                         f"`x` after the first two, got {sizes!r} for shape {shape}")
+        raise ValueError(f"`{name}` must hold one number for each spatial axis (a tuple), or a single one for all axes "
+                         f"of `{array}` after the first two, got {sizes!r} for shape {shape}")
     return n
 
 
@@ -205,7 +203,7 @@ cdef tuple merged_whole(cnp.ndarray x, cnp.ndarray y, Axes axes):
 
 
 cdef int add_axis(Pool* s, Py_ssize_t n, Py_ssize_t x_step, Py_ssize_t out_step) except -1:
-    """An axis that nothing is merged along: leading axes in one if they follow each other, the last of them spatial."""
+    """An axis that nothing is merged along; those that follow each other are one."""
     cdef int i = s.leading - 1
     if i >= 0 and (s.leading_size[i] == 1 or s.x_leading[i] == n * x_step and s.out_leading[i] == n * out_step):
         s.leading_size[i] *= n
@@ -301,7 +299,7 @@ cdef int compared_as(object dtype) except -1:
 
 
 cdef int summed_as(object from_, object dtype, terms):
-    """The element of a sum of `terms` of one dtype for a result of another: integers in the fewest bits that hold it."""
+    """The element of a sum of so many terms for a result of some dtype: integers in the fewest bits that hold it."""
     cdef int element = PART[(<cnp.dtype> dtype).type_num]
     if dtype.kind in "fc":
         return FLOAT32 if element == FLOAT16 else element
@@ -336,8 +334,8 @@ cdef tuple extreme(cnp.ndarray a, Axes axes, bint last, bint smallest, return_in
     for axis in range(rank):
         if axes.dilation[axis] > 1 and sizes[axis] < (axes.kernel[axis] - 1) * axes.dilation[axis] + 1 and not (
                 inside(axes, axis, sizes[axis])[1].all()):
-            raise ValueError(f"`padding`: each window must hold an element of `x`, got {axes.before} before spatial sizes "
-                             f"{sizes}, for a window of {axes.kernel} and a dilation of {axes.dilation}")
+            raise ValueError(f"`padding`: each window must hold an element of `x`, got {axes.before} before spatial "
+                             f"sizes {sizes}, for a window of {axes.kernel} and a dilation of {axes.dilation}")
     y = new_or_given(out, shape, result, (a,))
     a = readable(a, result)
     cdef int how = SMALLEST if smallest else LARGEST
@@ -449,8 +447,8 @@ cdef tuple averaged(cnp.ndarray a, Axes axes, bint last, tuple by, out, dtype):
         return [divided(total(a, y, axes, last, result, element), by[0], by[1])], y, None
     source = own_order(a.dtype)
     terms = prod(axes.kernel)
-    if (a.itemsize < 8 and 2**(8 * a.itemsize) * terms or a.size and max(abs(int(a.min())), abs(int(a.max()))) * terms
-            ) <= EXACT:
+    most = 2**(8 * a.itemsize) if a.itemsize < 8 else max(-int(a.min()), int(a.max())) if a.size else 0
+    if most * terms <= EXACT:
         if a.itemsize == 8:
             element = INT64 if source.kind == "i" else UINT64
         else:
@@ -556,7 +554,6 @@ def lp_pool(x, norm_type, kernel_size, stride, padding, dilation, ceil_mode, lay
     check_shape((<object> a).shape, rank, last, "x")
     axes = window_axes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, dilation, ceil_mode)
     y = new_or_given(out, result_shape((<object> a).shape, rank, last, axes.outputs), result, (a,))
-    wide = result if result.char == "g" else np.dtype(np.float64)
     p = record(view_of(a if cnp.PyArray_ISBEHAVED_RO(a) else a.astype(own_order(a.dtype)), rank, last),
                view_of(y, rank, last), axes, TOTAL, LONGDOUBLE if result.char == "g" else FLOAT64)
     p.pool.power, p.pool.finish = power, ROOT
@@ -590,13 +587,13 @@ cdef cnp.ndarray checked_indices(object indices, cnp.ndarray a, str other, Py_ss
     return i
 
 
-cdef tuple unpooled_sizes(tuple sizes, kernel_size, stride, padding, output_size):
+cdef tuple unpooled_sizes(tuple sizes, int axes, kernel_size, stride, padding, output_size):
     cdef int rank = len(sizes)
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
     cdef Window window = Window(kernel, kernel if stride is None else stride, 0, 1, "zeros", sizes)
     if output_size is not None:
         n = len(output_size) if is_sequence(output_size) else 0
-        given = output_size[n - rank:] if n > rank else output_size
+        given = output_size[n - rank:] if n == axes else output_size
         wanted = per_axis(given, rank, "output_size", 0)
     if isinstance(padding, str):
         check_name(padding)
@@ -615,8 +612,8 @@ cdef tuple unpooled_sizes(tuple sizes, kernel_size, stride, padding, output_size
         return usual
     for n, u, s in zip(wanted, usual, window.stride):
         if not u - s < n < u + s:
-            raise ValueError(f"`output_size` must be less than a stride, {window.stride}, from {usual} for spatial sizes "
-                             f"{sizes}, got {output_size!r}")
+            raise ValueError(f"`output_size` must be less than a stride, {window.stride}, from {usual} for spatial "
+                             f"sizes {sizes}, got {output_size!r}")
     return wanted
 
 
@@ -626,13 +623,15 @@ def max_unpool(x, indices, kernel_size, stride, padding, output_size, layout, ou
     cdef bint last = named(LAYOUTS, layout, "layout")
     rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
-    sizes = unpooled_sizes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, output_size)
+    sizes = unpooled_sizes(spatial_of((<object> a).shape, rank, last), a.ndim, kernel_size, stride, padding,
+                           output_size)
     i = checked_indices(indices, a, "x", prod(sizes))
     result = own_order(a.dtype) if dtype is None else asked(dtype)
     return scattering(a, i, result, result, result_shape((<object> a).shape, rank, last, sizes), rank, last, out)
 
 
-cdef tuple scattering(cnp.ndarray a, cnp.ndarray i, object result, object kept, tuple shape, int rank, bint last, out):
+cdef tuple scattering(cnp.ndarray a, cnp.ndarray i, object result, object kept, tuple shape, int rank, bint last,
+                      out):
     if out is not None:
         check_out(out, shape, result)
     n = len(shape)
@@ -665,14 +664,14 @@ def max_pool_gradient(input_size, indices, grad_output, rank, layout, out, dtype
     cdef bint last = named(LAYOUTS, layout, "layout")
     cdef int axes = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
     if axes < 1 or g.ndim != len(shape):
-        raise ValueError(f"`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it is "
-                         f"not given, all but the first two), got {(<object> g).shape} for {shape}")
+        raise ValueError("`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it "
+                         f"is not given, all but the first two), got {(<object> g).shape} for {shape}")
     check_shape(shape, axes, last, "input_size")
     same_lead(shape, g, axes, last, "input_size")
     i = checked_indices(indices, g, "grad_output", prod(spatial_of(shape, axes, last)))
     result = own_order(g.dtype) if dtype is None else asked(dtype)
-    return scattering(g, i, result, {"e": np.dtype(np.float32), "?": np.dtype(np.int64)}.get(result.char, result), shape, axes, last,
-                      out)
+    kept = {"e": np.dtype(np.float32), "?": np.dtype(np.int64)}.get(result.char, result)
+    return scattering(g, i, result, kept, shape, axes, last, out)
 
 
 cdef Axes adjoint(Axes axes, tuple sizes):
@@ -698,9 +697,10 @@ cdef tuple spread(cnp.ndarray g, Axes axes, tuple sizes, bint last, object wide,
     return [total(apart, y, adjoint(axes, sizes), last, wide, element)], y
 
 
-cdef tuple gradient_axes(object input_size, cnp.ndarray g, kernel_size, stride, padding, dilation, ceil_mode, bint last):
+cdef tuple gradient_axes(object input_size, cnp.ndarray g, kernel_size, stride, padding, dilation, ceil_mode,
+                         bint last):
     shape = input_shape(input_size)
-    cdef int rank = rank_for(kernel_size, shape, 0, "kernel_size")
+    cdef int rank = rank_for(kernel_size, shape, 0, "kernel_size", "input_size")
     check_shape(shape, rank, last, "input_size")
     sizes = spatial_of(shape, rank, last)
     axes = window_axes(sizes, kernel_size, stride, padding, dilation, ceil_mode, "input_size")
@@ -747,8 +747,8 @@ def adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype
     cdef bint last = named(LAYOUTS, layout, "layout")
     cdef int axes_given = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
     if axes_given < 1 or g.ndim != len(shape):
-        raise ValueError(f"`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it is "
-                         f"not given, all but the first two), got {(<object> g).shape} for {shape}")
+        raise ValueError("`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it "
+                         f"is not given, all but the first two), got {(<object> g).shape} for {shape}")
     check_shape(shape, axes_given, last, "input_size")
     same_lead(shape, g, axes_given, last, "input_size")
     sizes, outs = spatial_of(shape, axes_given, last), spatial_of((<object> g).shape, axes_given, last)
@@ -775,7 +775,10 @@ def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride, padding, di
     not_complex(a.dtype, "the norm")
     not_complex(g.dtype, "the norm", "grad_output")
     axes, sizes = gradient_axes((<object> a).shape, g, kernel_size, stride, padding, dilation, ceil_mode, last)
-    result = np.result_type(average_dtype(a, None), average_dtype(g, None)) if dtype is None else average_dtype(g, dtype)
+    if dtype is None:
+        result = np.result_type(average_dtype(a, None), average_dtype(g, None))
+    else:
+        result = average_dtype(g, dtype)
     not_complex(result, "the norm", "dtype")
     if out is not None:
         check_out(out, (<object> a).shape, result)

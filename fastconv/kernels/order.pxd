@@ -256,7 +256,7 @@ cdef inline Ordered odd(Ordered a, Ordered b) noexcept nogil:
     else: return b    # of vectors of one element
 
 
-cdef inline Ordered first(Ordered a, Ordered rest, int n) noexcept nogil:
+cdef inline Ordered head(Ordered a, Ordered rest, int n) noexcept nogil:
     """The first n elements of a, and the others of rest."""
     if Ordered is vbool: return first_u8(a, rest, n)
     elif Ordered is vsigned8: return first_s8(a, rest, n)

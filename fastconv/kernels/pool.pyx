@@ -23,7 +23,7 @@ from fastconv.kernels.lines cimport (
     line_copy, same_bits,
 )
 from fastconv.kernels.order cimport (
-    LARGEST, SMALLEST, TOTAL, Ordered, element_bytes, even, first, merge, odd, vsigned8, vsigned16, vsigned32,
+    LARGEST, SMALLEST, TOTAL, Ordered, element_bytes, even, head, merge, odd, vsigned8, vsigned16, vsigned32,
     vsigned64,
 )
 from fastconv.kernels.pooling cimport MEAN, ROOT, Pool, Pooling
@@ -38,7 +38,7 @@ cdef enum:
     LEVELS = 7
     MAX_PASSES = 64
     ROW = 64 * 1024            # bytes of a row of the box: half a second-level cache for the rows a window needs
-    BOX = 96 * 1024
+    BOX = 32 * 1024            # half a first-level cache
     LARGEST_BOX = 1024 * 1024  # where windows overlap so far that a smaller one would be read again and again
     SLACK = 512                # bytes: loops may read and write that far beyond a row
     BLOCKS_A_WORKER = 4
@@ -57,11 +57,11 @@ ctypedef void (*slide_loop)(char* to, const char* a, Py_ssize_t shift, Py_ssize_
 ctypedef void (*halve_loop)(char* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
                             Py_ssize_t a_line) noexcept nogil
 # Each of `count` lines of n elements becomes one element.
-ctypedef void (*fold_loop)(char* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n,
-                           Py_ssize_t count, const char* end, const char* none) noexcept nogil
+ctypedef void (*fold_loop)(char* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t count,
+                           const char* end, const char* none) noexcept nogil
 # to[i] = the count[i] elements of a from start[i] - origin merged.
-ctypedef void (*scan_loop)(char* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count,
-                           Py_ssize_t origin, Py_ssize_t n, const char* none) noexcept nogil
+ctypedef void (*scan_loop)(char* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count, Py_ssize_t origin,
+                           Py_ssize_t n, const char* none) noexcept nogil
 
 cdef struct Loops:
     Py_ssize_t size
@@ -106,7 +106,7 @@ cdef inline void rows_tail(char* to, const char* a, Py_ssize_t step, Py_ssize_t 
         v = merged(a, step, m, how, like)
         if add:
             v = merge((<Ordered*> to)[0], v, how)
-        (<Ordered*> to)[0] = first(v, rest, <int> left)
+        (<Ordered*> to)[0] = head(v, rest, <int> left)
         return
     for i in range(left):
         v = single(a + i * size, <Ordered*> none)
@@ -119,7 +119,7 @@ cdef inline void rows_tail(char* to, const char* a, Py_ssize_t step, Py_ssize_t 
 
 
 cdef inline void rows_line(char* to, const char* a, Py_ssize_t step, Py_ssize_t n, bint add, const char* end,
-                         const char* none, Ordered* like, const int m, const int how) noexcept nogil:
+                           const char* none, Ordered* like, const int m, const int how) noexcept nogil:
     cdef Py_ssize_t at = 0, bytes = n * element_bytes(like)
     if add:
         while at + <Py_ssize_t> sizeof(Ordered) <= bytes:
@@ -141,9 +141,9 @@ cdef inline void rows_of(char* to, const char* a, Py_ssize_t step, Py_ssize_t n,
         rows_line(to + line * to_line, a + line * a_line, step, n, add, end, none, like, m, how)
 
 
-cdef inline void rows(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add,
-                      const char* end, const char* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line,
-                      Ordered* like, const int how) noexcept nogil:
+cdef inline void rows(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add, const char* end,
+                      const char* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line, Ordered* like,
+                      const int how) noexcept nogil:
     """A few rows at once, and what is left is added to them."""
     cdef Py_ssize_t part
     while m > 0:
@@ -167,7 +167,7 @@ cdef inline Ordered slid(const char* a, Py_ssize_t shift, const char* x, Py_ssiz
 
 
 cdef inline void slide_line(char* to, const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra,
-                          Py_ssize_t n, bint exact, Ordered* like, const int m, const int how) noexcept nogil:
+                            Py_ssize_t n, bint exact, Ordered* like, const int m, const int how) noexcept nogil:
     cdef Py_ssize_t at = 0, bytes = n * element_bytes(like), width = sizeof(Ordered)
     cdef Py_ssize_t stop = bytes - width if exact else bytes - 1
     while at <= stop:
@@ -214,7 +214,7 @@ cdef inline Ordered halved(const char* a, const int k, const int how, Ordered* l
 
 
 cdef inline void halve_line(char* to, const char* a, Py_ssize_t n, Ordered* like, const int k,
-                          const int how) noexcept nogil:
+                            const int how) noexcept nogil:
     cdef Py_ssize_t at = 0, bytes = n * element_bytes(like), width = sizeof(Ordered)
     while at + width <= bytes:
         (<Ordered*> (to + at))[0] = halved(a + 2 * at, k, how, like)
@@ -264,7 +264,7 @@ cdef inline Ordered folded_block(const char* a, Py_ssize_t bytes, const char* en
     if at < bytes:
         left = bytes - at
         if a + at + width <= end:
-            b = first((<const Ordered*> (a + at))[0], (<const Ordered*> none)[0], <int> (left // element_bytes(like)))
+            b = head((<const Ordered*> (a + at))[0], (<const Ordered*> none)[0], <int> (left // element_bytes(like)))
         else:
             memcpy(last, none, width)
             memcpy(last, a + at, left)
@@ -329,66 +329,66 @@ cdef inline void scan(char* to, const char* a, const Py_ssize_t* start, const Py
 # ---------------------------------------------------------------- their addresses
 
 cdef void rows_largest(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add, const char* end,
-                    const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
+                       const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
     rows(to, a, step, m, n, add, end, <const char*> none, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
 
 cdef void rows_smallest(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add, const char* end,
-                    const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
+                        const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
     rows(to, a, step, m, n, add, end, <const char*> none, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
 
 cdef void rows_total(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add, const char* end,
-                    const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
+                     const Ordered* none, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
     rows(to, a, step, m, n, add, end, <const char*> none, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
 
 cdef void slide_largest(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
-                     Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
-                     Py_ssize_t a_line) noexcept nogil:
+                        Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
+                        Py_ssize_t a_line) noexcept nogil:
     slide(<char*> to, a, shift, m, x, next, 0, n, exact, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
 
 cdef void slide_smallest(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
-                     Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
-                     Py_ssize_t a_line) noexcept nogil:
+                         Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
+                         Py_ssize_t a_line) noexcept nogil:
     slide(<char*> to, a, shift, m, x, next, 0, n, exact, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
 
 cdef void slide_total(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
-                     Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
-                     Py_ssize_t a_line) noexcept nogil:
+                      Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
+                      Py_ssize_t a_line) noexcept nogil:
     slide(<char*> to, a, shift, m, x, next, extra, n, exact, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
 
 cdef void halve_largest(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
-                     Py_ssize_t a_line) noexcept nogil:
+                        Py_ssize_t a_line) noexcept nogil:
     halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
 
 cdef void halve_smallest(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
-                     Py_ssize_t a_line) noexcept nogil:
+                         Py_ssize_t a_line) noexcept nogil:
     halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
 
 cdef void halve_total(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
-                     Py_ssize_t a_line) noexcept nogil:
+                      Py_ssize_t a_line) noexcept nogil:
     halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
 
-cdef void fold_largest(Ordered* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n,
-                       Py_ssize_t count, const char* end, const char* none) noexcept nogil:
+cdef void fold_largest(Ordered* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t count,
+                       const char* end, const char* none) noexcept nogil:
     fold(<char*> to, to_step, a, step, n, count, end, none, <Ordered*> NULL, LARGEST)
 
-cdef void fold_smallest(Ordered* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n,
-                        Py_ssize_t count, const char* end, const char* none) noexcept nogil:
+cdef void fold_smallest(Ordered* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t count,
+                        const char* end, const char* none) noexcept nogil:
     fold(<char*> to, to_step, a, step, n, count, end, none, <Ordered*> NULL, SMALLEST)
 
-cdef void fold_total(Ordered* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n,
-                     Py_ssize_t count, const char* end, const char* none) noexcept nogil:
+cdef void fold_total(Ordered* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t count,
+                     const char* end, const char* none) noexcept nogil:
     fold(<char*> to, to_step, a, step, n, count, end, none, <Ordered*> NULL, TOTAL)
 
-cdef void scan_largest(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count,
-                       Py_ssize_t origin, Py_ssize_t n, const char* none) noexcept nogil:
+cdef void scan_largest(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count, Py_ssize_t origin,
+                       Py_ssize_t n, const char* none) noexcept nogil:
     scan(<char*> to, a, start, count, origin, n, none, <Ordered*> NULL, LARGEST)
 
-cdef void scan_smallest(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count,
-                        Py_ssize_t origin, Py_ssize_t n, const char* none) noexcept nogil:
+cdef void scan_smallest(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count, Py_ssize_t origin,
+                        Py_ssize_t n, const char* none) noexcept nogil:
     scan(<char*> to, a, start, count, origin, n, none, <Ordered*> NULL, SMALLEST)
 
-cdef void scan_total(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count,
-                     Py_ssize_t origin, Py_ssize_t n, const char* none) noexcept nogil:
+cdef void scan_total(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count, Py_ssize_t origin,
+                     Py_ssize_t n, const char* none) noexcept nogil:
     scan(<char*> to, a, start, count, origin, n, none, <Ordered*> NULL, TOTAL)
 
 
@@ -567,7 +567,7 @@ cdef struct Plan:
     line_copy scatter
 
 cdef struct Block:
-    Py_ssize_t first[MAX_RANK] # outputs
+    Py_ssize_t first[MAX_RANK]  # outputs
     Py_ssize_t outs[MAX_RANK]
     Py_ssize_t position[MAX_RANK]    # of the box's first element in x
     Py_ssize_t low             # of the row's positions, those inside x
