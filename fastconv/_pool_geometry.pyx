@@ -202,6 +202,13 @@ cdef tuple merged_whole(cnp.ndarray x, cnp.ndarray y, Axes axes):
             Axes((n,), (n,), (1,), (0,), (1,), (n,)))
 
 
+cdef bint summed_along_rows(Axes axes, Py_ssize_t size):
+    """Whether rows' windows are summed many elements at once: then channels must not be, or bits would depend on the
+    layout."""
+    cdef int last = axes.rank - 1
+    return axes.tables[last] is not None or axes.kernel[last] * size >= 32 and axes.stride[last] * 2 >= axes.kernel[last]
+
+
 cdef int add_axis(Pool* s, Py_ssize_t n, Py_ssize_t x_step, Py_ssize_t out_step) except -1:
     """An axis that nothing is merged along; those that follow each other are one."""
     cdef int i = s.leading - 1
@@ -223,6 +230,9 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
     cdef Py_ssize_t end
     x, y, axes = merged_whole(x, y, axes)
     rank, lead = axes.rank, x.ndim - axes.rank - 1
+    if reduction == TOTAL and x.shape[lead + rank] > 1 and summed_along_rows(axes, x.itemsize):
+        x, y = np.moveaxis(x, -1, lead)[..., np.newaxis], np.moveaxis(y, -1, lead)[..., np.newaxis]
+        lead += 1
     p.x, p.out, p.tables = x, y, [axes]
     s.rank = rank + 1
     s.leading = 0
