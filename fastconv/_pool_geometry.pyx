@@ -65,8 +65,8 @@ cdef int rank_for(object sizes, tuple shape, int rank, str name, str array="x") 
         return rank
     n = len(sizes) if is_sequence(sizes) else len(shape) - 2
     if n < 1:
-        raise ValueError(f"`{name}` must hold one number for each spatial axis (a tuple), or a single one for all axes "
-                         f"of `{array}` after the first two, got {sizes!r} for shape {shape}")
+        raise ValueError(f"`{array}` must have more than two axes, unless `{name}` holds one number for each spatial axis "
+                         f"(a tuple): a single one is for all after the first two; got shape {shape} and {sizes!r}")
     return n
 
 

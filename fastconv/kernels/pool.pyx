@@ -546,7 +546,7 @@ cdef struct Plan:
     Py_ssize_t outs[MAX_RANK]  # of a block
     Py_ssize_t blocks[MAX_RANK]
     Py_ssize_t box[MAX_RANK]   # positions of the box
-    Py_ssize_t pitch[MAX_RANK] # bytes from one to the next; for the last axis those of an element
+    Py_ssize_t pitch[MAX_RANK]  # bytes from one to the next; for the last axis those of an element
     Py_ssize_t box_bytes
     Py_ssize_t row_bytes       # of scratch for a row, whatever is made of it
     Py_ssize_t items
@@ -945,8 +945,8 @@ cdef void reduce_row(const Plan* p, const Block* b, const char* row, char* to) n
         p.f.fold(to, size, row, step, k, b.outs[last], row + p.row_bytes, p.f.none)
     elif p.u * size >= MOST_LANES and s.stride[last] > 1 and k <= 8:    # channels last
         for i in range(b.outs[last]):
-            p.f.slide(to + i * p.u * size, row + i * step, s.dilation[last] * p.u * size, k, row, 0, 0, p.u, True, 1,
-                        0, 0)
+            p.f.slide(to + i * p.u * size, row + i * step, s.dilation[last] * p.u * size, k, row, 0, 0, p.u, True,
+                      1, 0, 0)
     else:
         reduce_windows(p, b, row, to)
 
@@ -1092,13 +1092,13 @@ cdef inline char* aligned(char* memory) noexcept nogil:
 cdef int run(const Pool* s, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
     cdef Plan p
-    cdef Py_ssize_t per_worker, i, chunks, chunk
+    cdef Py_ssize_t per_worker, i, chunks, chunk, rows
     cdef char* memory
     cdef char* scratch
     make_plan(&p, s, workers)
     workers = max(1, min(workers, p.total))
-    per_worker = whole((2 if p.two_boxes else 1) * (p.box_bytes + SLACK) + (2 + MERGED + (LEVELS if p.many_rows else 0)) *
-                       p.row_bytes, 64)
+    rows = 2 + MERGED + (LEVELS if p.many_rows else 0)
+    per_worker = whole((2 if p.two_boxes else 1) * (p.box_bytes + SLACK) + rows * p.row_bytes, 64)
     memory = <char*> malloc(64 + workers * per_worker)
     if memory == NULL:
         return -1
@@ -1252,7 +1252,7 @@ cdef find_row finder(int element) noexcept nogil:
 cdef void find_axes(const Pool* s, find_row find, int axis, const char* x, int64_t flat, const Py_ssize_t* output,
                     char* best, int64_t* at) noexcept nogil:
     """All rows of x that the windows of a row of outputs see, from this axis inward."""
-    cdef Py_ssize_t start, count, low = 0, t, d = s.dilation[axis]
+    cdef Py_ssize_t start, count, t, d = s.dilation[axis]
     if axis == s.rank - 1:
         find(s, x, flat, best, at)
         return
