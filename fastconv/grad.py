@@ -465,7 +465,8 @@ def avg_pool(input_size, grad_output, kernel_size, stride=None, padding=0, ceil_
 
     Notes
     -----
-    With a stride, `grad_output` is copied to an array about as large as the input, zeros between its elements.
+    `grad_output` is copied to be divided, and with a stride to an array about as large as the input, zeros between its
+    elements.
 
     Examples
     --------

@@ -125,7 +125,8 @@ print((peak() - before) / 2**20)
     ("avg_pool", (8, 224, 224, 16), (7, 7), 1, 3, "channels_last", "e"),
     ("lp_pool", (8, 16, 224, 224), (3, 3), 1, 1, "channels_first", "f"),
     ("global_avg_pool", (4, 16, 512, 512), (1, 1), 1, 0, "channels_first", "f"),
-    ("grad.avg_pool", (8, 16, 224, 224), (9, 9), 1, 4, "channels_first", "f"),
+    pytest.param("grad.avg_pool", (8, 16, 224, 224), (9, 9), 1, 4, "channels_first", "f",
+                 marks=pytest.mark.xfail(strict=True, reason="grad_output is divided as a whole, into a copy")),
 ], ids=str)
 def test_scratch_of_a_pool(name, image, kernel, stride, padding, layout, dtype):
     """Large windows and large images, beside results that are there already."""
