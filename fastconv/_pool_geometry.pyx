@@ -63,10 +63,15 @@ cdef int rank_for(object sizes, tuple shape, int rank, str name, str array="x") 
     """The rank asked for, or that of a tuple, or all axes after the first two."""
     if rank:
         return rank
-    n = len(sizes) if is_sequence(sizes) else len(shape) - 2
+    if is_sequence(sizes):
+        if not len(sizes):
+            raise ValueError(f"`{name}` must hold one number for each spatial axis of `{array}`, got {sizes!r} for shape "
+                             f"{shape}")
+        return len(sizes)
+    n = len(shape) - 2
     if n < 1:
-        raise ValueError(f"`{array}` must have more than two axes, unless `{name}` holds one number for each spatial axis "
-                         f"(a tuple): a single one is for all after the first two; got shape {shape} and {sizes!r}")
+        raise ValueError(f"`{array}` must have more than two axes, unless `{name}` is a tuple with a number for each "
+                         f"spatial axis: a single one is for all after the first two; got shape {shape} and {sizes!r}")
     return n
 
 
