@@ -211,7 +211,8 @@ cdef bint summed_along_rows(Axes axes, Py_ssize_t size):
     """Whether rows' windows are summed many elements at once: then channels must not be, or bits would depend on the
     layout."""
     cdef int last = axes.rank - 1
-    return axes.tables[last] is not None or axes.kernel[last] * size >= 32 and axes.stride[last] * 2 >= axes.kernel[last]
+    return axes.tables[last] is not None or (
+        axes.kernel[last] * size >= 32 and axes.stride[last] * 2 >= axes.kernel[last])
 
 
 cdef int add_axis(Pool* s, Py_ssize_t n, Py_ssize_t x_step, Py_ssize_t out_step) except -1:
