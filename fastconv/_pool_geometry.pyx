@@ -65,8 +65,8 @@ cdef int rank_for(object sizes, tuple shape, int rank, str name, str array="x") 
         return rank
     if is_sequence(sizes):
         if not len(sizes):
-            raise ValueError(f"`{name}` must hold one number for each spatial axis of `{array}`, got {sizes!r} for shape "
-                             f"{shape}")
+            raise ValueError(f"`{name}` must hold one number for each spatial axis of `{array}`, got {sizes!r} for "
+                             f"shape {shape}")
         return len(sizes)
     n = len(shape) - 2
     if n < 1:
