@@ -39,7 +39,7 @@ cdef enum:
     MAX_PASSES = 64
     ROW = 64 * 1024            # bytes of a row of the box: half a second-level cache for the rows a window needs
     BOX = 32 * 1024            # half a first-level cache
-    LARGEST_BOX = 1024 * 1024  # where windows overlap so far that a smaller one would be read again and again
+    LARGEST_BOX = 512 * 1024   # where windows overlap so far that a smaller one would be read again and again
     SLACK = 512                # bytes: loops may read and write that far beyond a row
     BLOCKS_A_WORKER = 4
 
