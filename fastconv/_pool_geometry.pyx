@@ -603,14 +603,24 @@ cdef cnp.ndarray checked_indices(object indices, cnp.ndarray a, str other, Py_ss
     return i
 
 
-cdef tuple unpooled_sizes(tuple sizes, int axes, kernel_size, stride, padding, output_size):
-    cdef int rank = len(sizes)
+cdef object spatial_asked(object output_size, tuple shape, int rank, bint last):
+    """`output_size`, or the spatial part of a whole shape."""
+    if not is_sequence(output_size) or len(output_size) != len(shape) or len(shape) == rank:
+        return output_size
+    asked_for = tuple(output_size)
+    spatial = spatial_of(asked_for, rank, last)
+    if asked_for != result_shape(shape, rank, last, spatial):
+        raise ValueError(f"`output_size` must hold the spatial sizes, or be the whole shape of the result, with x's "
+                         f"other axes; got {output_size!r} for x of shape {shape}")
+    return spatial
+
+
+cdef tuple unpooled_sizes(tuple shape, int rank, bint last, kernel_size, stride, padding, output_size):
+    sizes = spatial_of(shape, rank, last)
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
     cdef Window window = Window(kernel, kernel if stride is None else stride, 0, 1, "zeros", sizes)
     if output_size is not None:
-        n = len(output_size) if is_sequence(output_size) else 0
-        given = output_size[n - rank:] if n == axes else output_size
-        wanted = per_axis(given, rank, "output_size", 0)
+        wanted = per_axis(spatial_asked(output_size, shape, rank, last), rank, "output_size", 0)
     if isinstance(padding, str):
         check_name(padding)
         if padding == "valid":
@@ -639,8 +649,7 @@ def max_unpool(x, indices, kernel_size, stride, padding, output_size, layout, ou
     cdef bint last = named(LAYOUTS, layout, "layout")
     rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
-    sizes = unpooled_sizes(spatial_of((<object> a).shape, rank, last), a.ndim, kernel_size, stride, padding,
-                           output_size)
+    sizes = unpooled_sizes((<object> a).shape, rank, last, kernel_size, stride, padding, output_size)
     i = checked_indices(indices, a, "x", prod(sizes))
     result = own_order(a.dtype) if dtype is None else asked(dtype)
     return scattering(a, i, result, result, result_shape((<object> a).shape, rank, last, sizes), rank, last, out)

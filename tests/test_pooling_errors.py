@@ -225,6 +225,7 @@ def changed(place, value):
     ({"output_size": (6, 8)}, ValueError, "output_size", ["(6, 8)"]),
     ({"output_size": (4, 6)}, ValueError, "output_size", ["(4, 6)"]),
     ({"output_size": (6, 6, 6)}, ValueError, "output_size", ["(6, 6, 6)"]),
+    ({"output_size": (9, 9, 6, 6)}, ValueError, "output_size", ["(9, 9, 6, 6)", "(2, 4, 3, 3)"]),
     ({"output_size": (6, -6)}, ValueError, "output_size", ["-6"]),
     ({"output_size": (6, 6.0)}, TypeError, "output_size", ["6.0"]),
     ({"out": np.ones((2, 4, 6, 7))}, ValueError, "out", ["(2, 4, 6, 6)", "(2, 4, 6, 7)"]),
