@@ -8,7 +8,7 @@ cdef object whole_number(object value, str name, Py_ssize_t least)
 cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least)
 cdef cnp.ndarray new_or_given(object out, tuple shape, cnp.dtype dtype, tuple inputs)
 cdef cnp.ndarray channels_first(cnp.ndarray a, int rank, bint channels_last)
-cdef int rank_of(object kernel_size, int axes) except -1
+cdef cnp.ndarray readable(cnp.ndarray a, cnp.dtype dtype)
 
 cdef class Window:
     cdef readonly int rank

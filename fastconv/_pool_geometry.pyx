@@ -9,9 +9,9 @@ cimport numpy as cnp
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fastconv._geometry cimport PART, as_array, check_dtype, check_out, named, reads_by_lines
+from fastconv._geometry cimport PART, SIZE, as_array, check_dtype, check_out, named
 from fastconv._layer_geometry cimport (
-    LAYOUTS, Window, channels_first, is_sequence, new_or_given, per_axis, whole_number,
+    LAYOUTS, Window, channels_first, is_sequence, new_or_given, per_axis, readable, whole_number,
 )
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, LONGDOUBLE, UINT16, UINT32, UINT64,
@@ -236,7 +236,7 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
     cdef Py_ssize_t end
     x, y, axes = merged_whole(x, y, axes)
     rank, lead = axes.rank, x.ndim - axes.rank - 1
-    if reduction == TOTAL and x.shape[lead + rank] > 1 and summed_along_rows(axes, x.itemsize):
+    if reduction == TOTAL and x.shape[lead + rank] > 1 and summed_along_rows(axes, SIZE[element]):
         x, y = np.moveaxis(x, -1, lead)[..., np.newaxis], np.moveaxis(y, -1, lead)[..., np.newaxis]
         lead += 1
     p.x, p.out, p.tables = x, y, [axes]
@@ -303,10 +303,6 @@ cdef object asked(object dtype):
     dtype = np.dtype(dtype)
     check_dtype(dtype, "dtype")
     return own_order(dtype)
-
-
-cdef cnp.ndarray readable(cnp.ndarray a, object dtype):
-    return a if reads_by_lines(a, dtype) else a.astype(dtype)
 
 
 cdef int compared_as(object dtype) except -1:

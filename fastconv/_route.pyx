@@ -191,18 +191,20 @@ cdef int _sum(Convolution problem, Py_ssize_t workers, dict packed) except -1:
 
 cdef int _save_products(Convolution problem, Py_ssize_t workers, dict packed) except -1:
     """By Winograd's algorithm; samples whose results are not finite, which it does not know, by the plain sum."""
-    cdef bytearray not_finite = bytearray(b"\1" * problem.samples())
+    cdef bytearray not_finite = bytearray(problem.samples())
+    cdef bint weights_are_finite
     cdef Convolution sample
     _pack(problem, workers, packed)
-    if problem.layer.skips_padding:    # the weights are finite
-        not_finite = bytearray(len(not_finite))
+    weights_are_finite = problem.layer.skips_padding
+    if weights_are_finite:
         _winograd.convolve(problem, not_finite, workers)
-    if any(not_finite):
-        for i in range(len(not_finite)):
-            if not_finite[i]:
-                sample = problem.sample(i)
-                sample.algorithm = _sum_chosen(sample)
-                _sum(sample, workers, packed)
+    if packed is None:
+        packed = {}    # once for all samples
+    for i in range(len(not_finite)):
+        if not_finite[i] or not weights_are_finite:
+            sample = problem.sample(i)
+            sample.algorithm = _sum_chosen(sample)
+            _sum(sample, workers, packed)
     return 0
 
 

@@ -33,8 +33,7 @@ def test_every_size(dtype, layout):
         x, w, bias = (numbers(shape, dtype, seed) for shape in ((2, 3, height, width), (5, 3, 3, 3), 5))
         x = arranged(x, 2, layout)
         how = {"padding": ((1, 2), (2, 0)), "padding_mode": mode, "layout": layout, "activation": None}
-        if height + 3 >= 3 and width + 2 >= 3:
-            equal(winograd(x, w, bias, **how), _reference_layers.conv(x, w, bias, **how), (height, width, mode))
+        equal(winograd(x, w, bias, **how), _reference_layers.conv(x, w, bias, **how), (height, width, mode))
 
 
 @pytest.mark.parametrize("dtype", "fd")
