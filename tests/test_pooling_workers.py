@@ -147,3 +147,11 @@ def test_forked_children_finish():
     """libgomp's threads do not live on in a child; a call there must not wait for them."""
     done = python("-c", FORK, timeout=60)
     assert done.stdout.split() == ["finished"], done.stderr
+
+
+def test_layouts_of_what_is_converted():
+    """Long windows of integers, whose norms are summed as doubles, many at once."""
+    x = numbers((2, 3, 4, 85), "B", 1)
+    first = fastconv.lp_pool(x, 2.5, (1, 20), stride=20)
+    last = fastconv.lp_pool(np.moveaxis(x, 1, -1), 2.5, (1, 20), stride=20, layout="channels_last")
+    equal(np.moveaxis(last, -1, 1), first)
