@@ -17,6 +17,7 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport share, whole
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, LONGDOUBLE, UINT8, UINT16, UINT32, UINT64, line_copier,
@@ -1083,10 +1084,6 @@ cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) 
         if not p.direct[axis]:
             reduce_axis(p, &b, axis)
     reduce_rows(p, &b, 0, b.box, b.out, s.divided_by)
-
-
-cdef inline char* aligned(char* memory) noexcept nogil:
-    return memory + (64 - <size_t> memory % 64) % 64
 
 
 cdef int run(const Pool* s, Py_ssize_t workers) noexcept nogil:
