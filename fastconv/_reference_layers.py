@@ -167,6 +167,38 @@ def _transposed_size(n, kernel, stride, padding, output_padding, dilation):
         for n, k, s, p, more, d in axes)
 
 
+def _bank(position, tiles):
+    return tuple(p % t for p, t in zip(position, tiles, strict=True))
+
+
+def _unshared(banks, out):
+    """(*tiles, ...) as (*out, ...): what each position takes of what the tiles hold."""
+    places = [_bank(position, banks.shape[:len(out)]) for position in np.ndindex(*out)]
+    return np.array([banks[place] for place in places], banks.dtype).reshape(*out, *banks.shape[len(out):])
+
+
+def _matrices(weight, groups, out):
+    """A weight (*tiles, K, C, *kernel) as a matrix for each position and group."""
+    filters, *terms = weight.shape[len(out):]
+    return _unshared(weight, out).reshape(prod(out), groups, filters // groups, prod(terms))
+
+
+def tiled_conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *,
+               padding_mode="zeros", layout="channels_first", activation=None, dtype=None):
+    x, weight, bias, dtype = _cast(dtype, x, weight, bias)
+    rank = weight.ndim // 2 - 1
+    x = _first(x, rank, layout)
+    windows = _Windows(x.shape[-rank:], weight.shape[rank + 2:], stride, padding, dilation, padding_mode)
+    columns = _split(windows.gather(x), groups, rank)
+    y = _joined(np.einsum("lgkj,...gjl->...gkl", _matrices(weight, groups, windows.out), columns), windows.out)
+    if bias is not None:
+        y = y + (bias.reshape(-1, *(1,) * rank) if bias.ndim == 1 else np.moveaxis(_unshared(bias, windows.out), -1, 0))
+    return _finished(y, None, activation, rank, layout, dtype)
+
+
+local_conv = tiled_conv
+
+
 def im2col(x, kernel_size, stride=1, padding=0, dilation=1, *,
            padding_mode="zeros", layout="channels_first", dtype=None):
     x, dtype = _cast(dtype, x)
@@ -230,3 +262,52 @@ def conv_transpose_weight(x, weight_size, grad_output, stride=1, padding=0, outp
 
 
 conv_transpose_bias = conv_bias
+
+
+def tiled_conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1, *,
+                     padding_mode="zeros", layout="channels_first", dtype=None):
+    y, weight, dtype = _cast(dtype, grad_output, _conjugate(weight))
+    rank = weight.ndim // 2 - 1
+    y = _first(y, rank, layout)
+    size = input_size[-rank - 1:-1] if layout == "channels_last" else input_size[-rank:]
+    windows = _Windows(tuple(size), weight.shape[rank + 2:], stride, padding, dilation, padding_mode)
+    columns = np.einsum("lgkj,...gkl->...gjl", _matrices(weight, groups, windows.out), _split(y, groups, rank))
+    return _last(windows.scatter(_joined(columns, windows.out)).astype(dtype), rank, layout)
+
+
+def _by_bank(positions, tiles, out):
+    """The adjoint of `_unshared`: (*out, ...) added up to (*tiles, ...)."""
+    banks = np.zeros((*tiles, *positions.shape[len(out):]), positions.dtype)
+    for position in np.ndindex(*out):
+        banks[_bank(position, tiles)] += positions[position]
+    return banks
+
+
+def tiled_conv_weight(x, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, *,
+                      padding_mode="zeros", layout="channels_first", dtype=None):
+    x, y, dtype = _cast(dtype, _conjugate(x), grad_output)
+    rank = len(weight_size) // 2 - 1
+    x, y = _first(x, rank, layout), _first(y, rank, layout)
+    windows = _Windows(x.shape[-rank:], tuple(weight_size[rank + 2:]), stride, padding, dilation, padding_mode)
+    sums = np.einsum("...gkl,...gjl->...lgkj", _split(y, groups, rank), _split(windows.gather(x), groups, rank))
+    sums = np.add.reduce(sums, tuple(range(sums.ndim - 4)), sums.dtype)
+    return _by_bank(sums.reshape(*windows.out, *weight_size[rank:]), weight_size[:rank], windows.out).astype(dtype)
+
+
+def tiled_conv_bias(grad_output, tiles=None, *, rank=None, layout="channels_first", dtype=None):
+    if tiles is None:
+        return conv_bias(grad_output, rank=rank, layout=layout, dtype=dtype)
+    y, dtype = _cast(dtype, grad_output)
+    y = _first(y, len(tiles), layout)
+    y = np.add.reduce(y, tuple(range(y.ndim - len(tiles) - 1)), y.dtype)
+    return _by_bank(np.moveaxis(y, 0, -1), tiles, y.shape[1:]).astype(dtype)
+
+
+local_conv_input = tiled_conv_input
+local_conv_weight = tiled_conv_weight
+
+
+def local_conv_bias(grad_output, *, rank=None, layout="channels_first", dtype=None):
+    y = _first(np.asarray(grad_output), rank or np.ndim(grad_output) - 2, layout)
+    size = y.shape[-rank:] if rank else y.shape[2:]
+    return tiled_conv_bias(grad_output, size, layout=layout, dtype=dtype)
