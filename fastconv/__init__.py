@@ -15,6 +15,8 @@ from fastconv.layers import (
     conv_transpose2d,
     conv_transpose3d,
     im2col,
+    local_conv,
+    tiled_conv,
 )
 from fastconv.pooling import (
     adaptive_avg_pool,
@@ -98,6 +100,7 @@ __all__ = [
     "global_max_pool3d",
     "grad",
     "im2col",
+    "local_conv",
     "lp_pool",
     "lp_pool1d",
     "lp_pool2d",
@@ -120,4 +123,5 @@ __all__ = [
     "sum_pool1d",
     "sum_pool2d",
     "sum_pool3d",
+    "tiled_conv",
 ]

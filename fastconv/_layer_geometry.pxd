@@ -1,5 +1,7 @@
-"""The window of a layer, for the gate of pooling."""
+"""The gate's tools for layers, for the gates of tiled layers and of pooling."""
 cimport numpy as cnp
+
+from fastconv.kernels.layer cimport Convolution
 
 cdef dict LAYOUTS
 
@@ -8,7 +10,23 @@ cdef object whole_number(object value, str name, Py_ssize_t least)
 cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least)
 cdef cnp.ndarray new_or_given(object out, tuple shape, cnp.dtype dtype, tuple inputs)
 cdef cnp.ndarray channels_first(cnp.ndarray a, int rank, bint channels_last)
+cdef cnp.ndarray in_groups(cnp.ndarray a, int rank, Py_ssize_t groups)
+cdef cnp.ndarray grouped(cnp.ndarray a, int rank, bint last, Py_ssize_t groups)
 cdef cnp.ndarray readable(cnp.ndarray a, cnp.dtype dtype)
+cdef cnp.ndarray samples_inside(cnp.ndarray a, int rank, tuple order)
+cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtype)
+cdef object result_dtype(tuple inputs, object dtype)
+cdef tuple activated(object activation, cnp.dtype dtype)
+cdef tuple whole_shape(object size, str name)
+cdef tuple split_shape(tuple shape, int rank, bint last)
+cdef tuple shape_of(tuple leading, Py_ssize_t channels, tuple spatial, bint last)
+cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before)
+cdef int check_channels(cnp.ndarray x, int rank, Py_ssize_t channels, bint last, str name) except -1
+cdef Py_ssize_t check_groups(object groups, Py_ssize_t n, str what) except -1
+cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
+                        tuple dilation, tuple offset, int boundary, tuple activation, bint keeps_axes=*)
+cdef Convolution with_terms(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
+                            tuple dilation, tuple offset, int boundary, tuple activation)
 
 cdef class Window:
     cdef readonly int rank

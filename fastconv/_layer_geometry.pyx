@@ -182,15 +182,17 @@ cdef tuple activated(object activation, cnp.dtype dtype):
 
 
 cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtype):
-    """The bias in the type computed with, [group][plane][filter], and a vector's room behind it."""
+    """The bias in the type computed with, [bank][group][plane][filter], and a vector's room behind each bank's."""
     cdef cnp.ndarray values = bias.astype(dtype)
+    banks = prod((<object> bias).shape[:bias.ndim - 1])
     if dtype.char == "e":
         values = values.astype(np.float32)
     elif dtype.kind in "iu" and dtype.itemsize == 1:
         values = values.astype(np.uint16)
     if dtype.kind == "c":
-        values = values.view(values.real.dtype).reshape(groups, -1, 2).transpose(0, 2, 1)
-    return np.append(values.reshape(-1), np.zeros(64, values.dtype))
+        values = values.view(values.real.dtype).reshape(banks, groups, bias.shape[bias.ndim - 1] // groups, 2)
+        values = values.transpose(0, 1, 3, 2)
+    return np.hstack((values.reshape(banks, values.size // banks), np.zeros((banks, 64), values.dtype)))
 
 
 # ---------------------------------------------------------------- records
@@ -235,7 +237,7 @@ cdef void as_one_row(Layer* s):
 
 
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                        tuple dilation, tuple offset, int boundary, tuple activation):
+                        tuple dilation, tuple offset, int boundary, tuple activation, bint keeps_axes=False):
     """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype asked for."""
     cdef Convolution p = Convolution.__new__(Convolution)
     cdef Layer* s = &p.layer
@@ -249,7 +251,8 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
         s.x_stride[0] = s.out_stride[0] = s.weight_stride[0] = s.offset[0] = 0
     for i in range(rank):
         axis_of(s, i + front, x, weight, out, rank - i, stride[i], dilation[i], offset[i])
-    as_one_row(s)
+    if not keeps_axes:
+        as_one_row(s)
     s.leading = channel - 1
     for i in range(s.leading):
         s.leading_size[i], s.x_leading[i], s.out_leading[i] = x.shape[i], x.strides[i], out.strides[i]

@@ -8,7 +8,8 @@ from fastconv._isa import isa, kernels
 from fastconv._workers import threads
 from fastconv.kernels import spread
 
-from fastconv.kernels.layer cimport Convolution, Layer
+from fastconv._tiled_geometry cimport Tiled
+from fastconv.kernels.layer cimport INPUT, RESULT, Convolution, Layer
 from fastconv.kernels.pooling cimport Pooling
 from fastconv.kernels.problem cimport Problem
 
@@ -34,9 +35,9 @@ cdef double _PLANAR_SECONDS = 5e-3
 cdef double _SMALL_WORK = _SECONDS_A_THREAD * _FLOAT_PRODUCTS
 
 
-cdef double _direct_seconds(Problem problem):
-    dtype = problem.dtype
-    return problem.work / <double> _PRODUCTS[dtype.char.lower() if dtype.kind in "iu" else dtype.char]
+cdef double _seconds(double products, dtype):
+    """What the direct kernels take for them."""
+    return products / <double> _PRODUCTS[dtype.char.lower() if dtype.kind in "iu" else dtype.char]
 
 
 cdef object _transforms(Problem problem, method, double direct_seconds):
@@ -62,7 +63,7 @@ def run(Problem problem, method, workers):
     if problem.work < _SMALL_WORK and workers is None and method != "fft":    # the short way
         _direct(problem, 1)
         return problem.finish()
-    seconds = _direct_seconds(problem)
+    seconds = _seconds(problem.work, problem.dtype)
     plan = _transforms(problem, method, seconds)
     if plan:
         _fft.correlate(problem, plan, threads(workers, 1 + int(plan.seconds / _TRANSFORM_SECONDS_A_THREAD)), _direct)
@@ -89,9 +90,9 @@ def check_workers(workers):
     threads(workers, 1)
 
 
-def check_algorithm(algorithm):
-    if algorithm != "auto" and algorithm not in ALGORITHMS:
-        raise ValueError(f"`algorithm` must be 'auto' or one of {', '.join(map(repr, ALGORITHMS))}, got {algorithm!r}")
+def check_algorithm(algorithm, algorithms=ALGORITHMS):
+    if algorithm != "auto" and algorithm not in algorithms:
+        raise ValueError(f"`algorithm` must be 'auto' or one of {', '.join(map(repr, algorithms))}, got {algorithm!r}")
 
 
 # What a tile's end costs, in terms of its sum, when its vectors run along filters and must be transposed to pixels:
@@ -148,11 +149,6 @@ cdef str _chosen(Convolution problem):
     if _saves_products(problem):
         return "winograd"
     return _sum_chosen(problem)
-
-
-cdef double _layer_seconds(Convolution problem):
-    dtype = problem.dtype
-    return problem.work / <double> _PRODUCTS[dtype.char.lower() if dtype.kind in "iu" else dtype.char]
 
 
 cdef int _choose(Convolution problem, algorithm) except -1:
@@ -215,7 +211,7 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
     for problem in problems:
         _choose(problem, algorithm)
     for problem in problems:
-        count = threads(workers, 1 + int(_layer_seconds(problem) / _SECONDS_A_THREAD))
+        count = threads(workers, 1 + int(_seconds(problem.work, problem.dtype) / _SECONDS_A_THREAD))
         if not problem.work:
             continue
         if problem.algorithm == "depthwise":
@@ -224,6 +220,32 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
             _save_products(problem, count, packed)
         else:
             _sum(problem, count, packed)
+
+
+# ---------------------------------------------------------------- tiled layers
+
+_unshared = kernels("unshared")
+# Outputs of a sample that share a bank of filters, from which on a plain layer for each bank wins.
+cdef Py_ssize_t _FEW_OUTPUTS = 16
+
+
+def run_tiled(Tiled tiled, algorithm, workers):
+    """Compute a tiled layer or its gradient."""
+    check_algorithm(algorithm, (*ALGORITHMS, "unshared"))
+    if algorithm == "unshared" or algorithm == "auto" and tiled.banks > 1 and (
+            tiled.outputs_of_a_bank <= _FEW_OUTPUTS):
+        seconds = _seconds(tiled.products, tiled.dtype)
+        count = threads(workers, 1 + int(max(seconds / _SECONDS_A_THREAD, tiled.weight_bytes / _BYTES_A_THREAD)))
+        if tiled.wanted == INPUT:    # shares are added
+            tiled.result.fill(0)
+        _unshared.compute(tiled.unshared(), count)
+    elif tiled.wanted == RESULT:
+        run_layers(tiled.plain_layers(), algorithm, workers)
+    else:
+        check_workers(workers)
+        for layer in tiled.plain_layers():    # a phase's weights at a time
+            run_layers([layer], algorithm, workers)
+    return tiled.finished()
 
 
 # ---------------------------------------------------------------- pooling

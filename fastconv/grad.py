@@ -9,6 +9,7 @@ import numpy as np
 from fastconv import _layer_geometry as gate
 from fastconv import _pool_geometry as pool_gate
 from fastconv import _route
+from fastconv import _tiled_geometry as tiled_gate
 
 
 def conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1, *, padding_mode="zeros",
@@ -361,6 +362,260 @@ def conv_transpose_bias(grad_output, *, rank=None, layout="channels_first", out=
     array([ 6, 15])
     """
     return conv_bias(grad_output, rank=rank, layout=layout, out=out, dtype=dtype, workers=workers)
+
+
+def tiled_conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1, *,
+                     padding_mode="zeros", layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient by the input: ``dx[c, o * stride + t * dilation - pad] += dy[k, o] * conj(weight[o % tiles, k, c, t])``.
+
+    That is done for all filters ``k`` and index tuples ``o`` of `grad_output` and ``t`` of the kernel, on zeros. It is
+    the adjoint of `fastconv.tiled_conv` as a function of its input, the layer's transposed form:
+    ``vdot(tiled_conv(x, weight), dy) == vdot(x, dx)``.
+
+    Parameters
+    ----------
+    input_size : tuple of int
+        The whole shape of the layer's input, leading axes and channels included.
+    weight : array_like
+        The layer's weight, of shape ``(*tiles, K, C // groups, *kernel)``.
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    stride, padding, dilation, groups, padding_mode, layout : optional
+        Those of the layer; see `fastconv.conv`.
+    out, dtype, workers : optional
+        As in `conv_input`.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of shape `input_size`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fastconv.tiled_conv`, and if `grad_output` does not have the shape of that layer's result.
+
+    Notes
+    -----
+    Where the padding copies elements, the gradient of the padded input is an array besides; so are the sums where
+    hardly any outputs share a bank and the result is float16 or of 8-bit integers.
+
+    Examples
+    --------
+    Of two filters that take turns, the first meets the elements 0 and 1, 2 and 3, the second 1 and 2:
+
+    >>> import numpy as np
+    >>> from fastconv import grad
+    >>> weight = np.array([[[[1, 10]]], [[[100, 1000]]]])
+    >>> grad.tiled_conv_input((1, 4), weight, [[1, 1, 1]])
+    array([[   1,  110, 1001,   10]])
+    """
+    return _tiled_conv_input(False, input_size, weight, grad_output, stride, padding, dilation, groups, padding_mode,
+                             layout, out, dtype, workers)
+
+
+def tiled_conv_weight(x, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, *,
+                      padding_mode="zeros", layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient by the weight: ``dw[o % tiles, k, c, t] += dy[n, k, o] * conj(x[n, c, o * stride + t * dilation - pad])``.
+
+    That is done for all samples ``n``, all leading axes, and all index tuples ``o`` of `grad_output`, on zeros. It is
+    the adjoint of `fastconv.tiled_conv` as a function of its weight:
+    ``vdot(tiled_conv(x, weight), dy) == vdot(weight, dw)``.
+
+    Parameters
+    ----------
+    x : array_like
+        The layer's input.
+    weight_size : tuple of int
+        The shape of the layer's weight, ``(*tiles, K, C // groups, *kernel)``.
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    stride, padding, dilation, groups, padding_mode, layout : optional
+        Those of the layer; see `fastconv.conv`.
+    out, dtype, workers : optional
+        As in `conv_weight`.
+
+    Returns
+    -------
+    ndarray
+        ``dw``, of shape `weight_size`; zeros for banks that no output uses.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fastconv.tiled_conv`, and if `grad_output` does not have the shape of that layer's result.
+
+    Examples
+    --------
+    The first bank of two sees the elements 1 and 2, and 4 and 8, the second 2 and 4:
+
+    >>> from fastconv import grad
+    >>> grad.tiled_conv_weight([[1, 2, 4, 8]], (2, 1, 1, 2), [[1, 1, 1]])
+    array([[[[ 5, 10]]],
+    <BLANKLINE>
+    <BLANKLINE>
+           [[[ 2,  4]]]])
+    """
+    return _tiled_conv_weight(False, x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode,
+                              layout, out, dtype, workers)
+
+
+def tiled_conv_bias(grad_output, tiles=None, *, rank=None, layout="channels_first", out=None, dtype=None,
+                    workers=None):
+    """Gradient of a tiled layer by its bias: ``db[o % tiles, k] += dy[n, k, o]``, or `conv_bias` if banks share it.
+
+    Parameters
+    ----------
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    tiles : tuple of int, optional
+        The layer's tiles, for a bias of shape ``(*tiles, K)``. By default the bias is one of shape ``(K,)``.
+    rank, layout, out, dtype, workers : optional
+        As in `conv_bias`.
+
+    Returns
+    -------
+    ndarray
+        ``db``, of shape ``(*tiles, K)`` or ``(K,)``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv_bias`, and if `tiles` are not whole numbers of at least one.
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.tiled_conv_bias([[1, 10, 100, 1000, 10000]], (2,), rank=1)
+    array([[10101],
+           [ 1010]])
+    """
+    _route.check_workers(workers)
+    if tiles is None:
+        return gate.conv_bias(grad_output, rank, layout, out, dtype)
+    return tiled_gate.tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype)
+
+
+def local_conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1, *,
+                     padding_mode="zeros", layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient by the input: ``dx[c, o * stride + t * dilation - pad] += dy[k, o] * conj(weight[o, k, c, t])``.
+
+    The adjoint of `fastconv.local_conv` as a function of its input, the layer's transposed form.
+
+    Parameters
+    ----------
+    input_size, weight, grad_output, stride, padding, dilation, groups
+        As in `tiled_conv_input`, with a weight of shape ``(*outputs, K, C // groups, *kernel)``.
+    padding_mode, layout, out, dtype, workers : optional
+        As in `tiled_conv_input`.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, of shape `input_size`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `tiled_conv_input`, and if `weight` does not have a bank for each output.
+
+    Examples
+    --------
+    Each output hands what it is told to the elements that it saw, times its own weights:
+
+    >>> import numpy as np
+    >>> from fastconv import grad
+    >>> weight = np.array([[[[1, 10]]], [[[100, 1000]]]])
+    >>> grad.local_conv_input((1, 3), weight, [[1, 2]])
+    array([[   1,  210, 2000]])
+    """
+    return _tiled_conv_input(True, input_size, weight, grad_output, stride, padding, dilation, groups, padding_mode,
+                             layout, out, dtype, workers)
+
+
+def local_conv_weight(x, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, *,
+                      padding_mode="zeros", layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient by the weight: ``dw[o, k, c, t] = sum(dy[n, k, o] * conj(x[n, c, o * stride + t * dilation - pad]))``.
+
+    The sum is over the samples ``n``, all leading axes. The adjoint of `fastconv.local_conv` as a function of its
+    weight.
+
+    Parameters
+    ----------
+    x, weight_size, grad_output, stride, padding, dilation, groups
+        As in `tiled_conv_weight`, with `weight_size` ``(*outputs, K, C // groups, *kernel)``.
+    padding_mode, layout, out, dtype, workers : optional
+        As in `tiled_conv_weight`.
+
+    Returns
+    -------
+    ndarray
+        ``dw``, of shape `weight_size`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `tiled_conv_weight`, and if `weight_size` does not have a bank for each output.
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.local_conv_weight([[1, 2, 4]], (2, 1, 1, 2), [[1, 100]])
+    array([[[[  1,   2]]],
+    <BLANKLINE>
+    <BLANKLINE>
+           [[[200, 400]]]])
+    """
+    return _tiled_conv_weight(True, x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode,
+                              layout, out, dtype, workers)
+
+
+def local_conv_bias(grad_output, *, rank=None, layout="channels_first", out=None, dtype=None, workers=None):
+    """Gradient of a local layer by a bias of each position: ``db[o, k] = sum(dy[n, k, o])`` over the samples ``n``.
+
+    For a bias of shape ``(K,)``, which all positions share, it is `conv_bias`.
+
+    Parameters
+    ----------
+    grad_output : array_like
+        ``dy``, of the shape of the layer's result.
+    rank, layout, out, dtype, workers : optional
+        As in `conv_bias`.
+
+    Returns
+    -------
+    ndarray
+        ``db``, of shape ``(*outputs, K)``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv_bias`.
+
+    Examples
+    --------
+    >>> from fastconv import grad
+    >>> grad.local_conv_bias([[[1, 2, 3]], [[10, 20, 30]]])    # two samples, one filter
+    array([[11],
+           [22],
+           [33]])
+    """
+    _route.check_workers(workers)
+    return tiled_gate.tiled_conv_bias(grad_output, None, rank, layout, out, dtype)
+
+
+def _tiled_conv_input(local, input_size, weight, grad_output, stride, padding, dilation, groups, padding_mode, layout,
+                      out, dtype, workers):
+    tiled = tiled_gate.tiled_conv_input(input_size, weight, grad_output, stride, padding, dilation, groups,
+                                        padding_mode, layout, out, dtype, local)
+    return gate.finished(_route.run_tiled(tiled, "auto", workers), out)
+
+
+def _tiled_conv_weight(local, x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode, layout,
+                       out, dtype, workers):
+    tiled = tiled_gate.tiled_conv_weight(x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode,
+                                         layout, out, dtype, local)
+    return gate.finished(_route.run_tiled(tiled, "auto", workers), out)
 
 
 # ---------------------------------------------------------------- pooling

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastconv import _layer_geometry as gate
 from fastconv import _route, _windows
+from fastconv import _tiled_geometry as tiled_gate
 
 # ---------------------------------------------------------------- conv
 
@@ -527,6 +528,152 @@ def conv_transpose3d(x, weight, bias=None, stride=1, padding=0, output_padding=0
     """
     return _conv_transpose(3, x, weight, bias, stride, padding, output_padding, groups, dilation, output_size,
                            padding_mode, layout, activation, algorithm, out, dtype, workers)
+
+
+# ---------------------------------------------------------------- tiled_conv, local_conv
+
+def tiled_conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, padding_mode="zeros",
+               layout="channels_first", activation=None, algorithm="auto", out=None, dtype=None, workers=None):
+    """`conv` whose filters change with the position, periodically: output ``o`` uses bank ``o % tiles``.
+
+    ``y[k, o] = bias[o % tiles, k] + sum(x[c, o * stride + t * dilation - pad] * weight[o % tiles, k, c, t])``, with the
+    sum over the channels ``c`` and the index tuples ``t`` of the kernel, axis by axis. A tiled convolutional layer [1]_
+    lies between a convolutional one, whose tiles have one position, and a locally connected one (`local_conv`), whose
+    tile is as large as the result. Features that are pooled together may then see the same thing in different ways.
+
+    Parameters
+    ----------
+    x : array_like
+        The input, of shape ``(..., C, *spatial)`` with any number of leading axes: boolean, integer, floating or
+        complex.
+    weight : array_like
+        The banks of filters, of shape ``(*tiles, K, C // groups, *kernel)``, whatever the `layout`; as many tile sizes
+        as kernel sizes, one for each spatial axis. Tiles may be cut off by the end of the result.
+    bias : array_like, optional
+        What is added to each output channel, of shape ``(K,)``, or ``(*tiles, K)`` for one of each bank.
+    stride, padding, dilation, groups, padding_mode, layout, activation, out, dtype, workers : optional
+        As in `conv`.
+    algorithm : {'auto', 'filters', 'pixels', 'depthwise', 'winograd', 'unshared'}, optional
+        For comparisons. ``'unshared'`` goes from position to position and reads each position's filters once for all
+        samples. The others are those of `conv`: the positions of each bank make a layer with ``tiles`` times the
+        stride. ``'auto'`` chooses by the geometry of one sample.
+
+    Returns
+    -------
+    ndarray
+        The result, of the shape that `conv` gives: ``(..., K, *outputs)``, or ``(..., *outputs, K)`` with channels
+        last.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv`, and if `weight` does not have as many tile sizes as kernel sizes.
+
+    See Also
+    --------
+    conv : one bank of filters for all positions; with tiles of one position this is `conv`, to the last bit.
+    local_conv : a bank of filters for each position.
+    fastconv.grad.tiled_conv_input, fastconv.grad.tiled_conv_weight, fastconv.grad.tiled_conv_bias : its gradients.
+
+    Notes
+    -----
+    Bits, threads and memory are as in `conv`; no copy of the weights is made for ``'unshared'``, unless they are
+    byte-swapped, unaligned, real where the result is complex, or cast to another kind or to float16.
+
+    References
+    ----------
+    .. [1] Q. V. Le, J. Ngiam, Z. Chen, D. Chia, P. W. Koh, A. Y. Ng, "Tiled convolutional neural networks", Advances in
+       Neural Information Processing Systems 23, 2010.
+
+    Examples
+    --------
+    Two filters that take turns, a sum of neighbours and their difference:
+
+    >>> import numpy as np
+    >>> from fastconv import tiled_conv
+    >>> weight = np.array([[[[1, 1]]], [[[1, -1]]]])
+    >>> weight.shape    # tiles, filters, channels, kernel
+    (2, 1, 1, 2)
+    >>> tiled_conv([[1, 2, 4, 8, 16, 32]], weight)
+    array([[  3,  -2,  12,  -8,  48]])
+
+    Each may have its own bias:
+
+    >>> tiled_conv([[1, 2, 4, 8, 16, 32]], weight, [[100], [0]])
+    array([[103,  -2, 112,  -8, 148]])
+    """
+    return _tiled_conv(False, x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation,
+                       algorithm, out, dtype, workers)
+
+
+def local_conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, padding_mode="zeros",
+               layout="channels_first", activation=None, algorithm="auto", out=None, dtype=None, workers=None):
+    """`conv` without sharing: each output position ``o`` has filters of its own, a locally connected layer.
+
+    ``y[k, o] = bias[o, k] + sum(x[c, o * stride + t * dilation - pad] * weight[o, k, c, t])``, with the sum over the
+    channels ``c`` and the index tuples ``t`` of the kernel, axis by axis. Known as ``LocallyConnected`` layers [1]_ and
+    as ``conv_general_dilated_local`` [2]_; also a filter that changes across an image, such as a blur that depends on
+    the place.
+
+    Parameters
+    ----------
+    x : array_like
+        The input, of shape ``(..., C, *spatial)`` with any number of leading axes: boolean, integer, floating or
+        complex.
+    weight : array_like
+        The filters, of shape ``(*outputs, K, C // groups, *kernel)``, whatever the `layout`, where ``outputs`` are the
+        spatial sizes of the result.
+    bias : array_like, optional
+        What is added, of shape ``(K,)``, or ``(*outputs, K)`` for one of each position.
+    stride, padding, dilation, groups, padding_mode, layout, activation, algorithm, out, dtype, workers : optional
+        As in `tiled_conv`.
+
+    Returns
+    -------
+    ndarray
+        The result, of shape ``(..., K, *outputs)``, or ``(..., *outputs, K)`` with channels last.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `tiled_conv`, and if the result has other spatial sizes than `weight` says.
+
+    See Also
+    --------
+    tiled_conv : any number of banks of filters, which take turns.
+    fastconv.grad.local_conv_input, fastconv.grad.local_conv_weight, fastconv.grad.local_conv_bias : its gradients.
+
+    Notes
+    -----
+    The weights are what such a layer is made of: they are read once for all samples, where they lie. See `tiled_conv`.
+
+    References
+    ----------
+    .. [1] K. Gregor, Y. LeCun, "Emergence of complex-like cells in a temporal product network with local receptive
+       fields", 2010, https://arxiv.org/abs/1006.0448
+    .. [2] https://docs.jax.dev/en/latest/_autosummary/jax.lax.conv_general_dilated_local.html
+
+    Examples
+    --------
+    A difference that is taken over a longer and longer way, and the same as sums of products:
+
+    >>> import numpy as np
+    >>> from fastconv import local_conv
+    >>> weight = np.array([[-1, 1, 0, 0], [-1, 0, 1, 0], [-1, 0, 0, 1]])[:, None, None]
+    >>> weight.shape    # outputs, filters, channels, kernel
+    (3, 1, 1, 4)
+    >>> local_conv([[1, 2, 4, 8, 16, 32]], weight)
+    array([[ 1,  6, 28]])
+    """
+    return _tiled_conv(True, x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation,
+                       algorithm, out, dtype, workers)
+
+
+def _tiled_conv(local, x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation, algorithm,
+                out, dtype, workers):
+    tiled = tiled_gate.tiled_conv(x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation,
+                                  out, dtype, local)
+    return gate.finished(_route.run_tiled(tiled, algorithm, workers), out)
 
 
 # ---------------------------------------------------------------- windows as columns

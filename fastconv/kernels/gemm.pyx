@@ -30,7 +30,8 @@ from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, same_bits,
 )
 from fastconv.kernels.patch cimport (
-    Cut, Patch, gather, item_origin, item_target, outer_origin, outer_taps, patch_of, tap_offset,
+    Cut, Patch, cut_of, gather, item_origin, item_target, next_cut, outer_origin, outer_taps, patch_of, tap_offset,
+    terms_of,
 )
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
@@ -180,35 +181,6 @@ cdef void list_taps(const Plan* p, Part* part, Scratch* scratch) noexcept nogil:
     if few:
         scratch.taps[0] = Tap(0, 0, 0, 0, 0)
         part.taps, part.inner = 1, n * cut.channels
-
-
-# ---------------------------------------------------------------- parts of the sum
-
-cdef inline Py_ssize_t terms(const Cut* cut) noexcept nogil:
-    return cut.channels * cut.outers * cut.rows * cut.columns
-
-
-cdef Cut first_cut(const Plan* p) noexcept nogil:
-    cdef Cut cut = p.cut
-    cut.channel = cut.outer = cut.row = cut.column = 0
-    return cut
-
-
-cdef bint next_start(Py_ssize_t* start, Py_ssize_t* size, Py_ssize_t most, Py_ssize_t all_of_them) noexcept nogil:
-    """Steps along one axis; False if it starts again."""
-    cdef bint more = start[0] + size[0] < all_of_them
-    start[0] = start[0] + size[0] if more else 0
-    size[0] = min(most, all_of_them - start[0])
-    return more
-
-
-cdef bint next_cut(const Plan* p, Cut* cut) noexcept nogil:
-    """The next part in the order of the sum: channels outside, columns inside; False if it starts again."""
-    cdef const Layer* s = p.s
-    return (next_start(&cut.column, &cut.columns, p.cut.columns, s.kernel_size[s.rank - 1])
-            or next_start(&cut.row, &cut.rows, p.cut.rows, s.kernel_size[s.rank - 2])
-            or next_start(&cut.outer, &cut.outers, p.cut.outers, outer_taps(s))
-            or next_start(&cut.channel, &cut.channels, p.cut.channels, s.channels * s.planes))
 
 
 # ---------------------------------------------------------------- blocks
@@ -418,13 +390,13 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noex
     cdef Block b = block_at(&p.grid, index)
     cdef Part part
     cdef Py_ssize_t n, tiles = find_runs(p, &b, scratch) if p.along_pixels else find_pixels(p, &b, scratch)
-    part.cut, part.done, part.last, part.finite = first_cut(p), 0, False, p.s.skips_padding
+    part.cut, part.done, part.last, part.finite = p.cut, 0, False, p.s.skips_padding
     while not part.last:
-        n = terms(&part.cut)
+        n = terms_of(&part.cut)
         part.first, part.last = part.done == 0, part.done + n == p.terms
         sum_part(<V*> scratch.sums, p, &b, &part, scratch, tiles)
         part.done += n
-        next_cut(p, &part.cut)
+        next_cut(p.s, &p.cut, &part.cut)
 
 
 # ---------------------------------------------------------------- the plan
@@ -448,22 +420,6 @@ cdef bint fills_a_patch(const Layer* s, Py_ssize_t size) noexcept nogil:
             return False
     return (s.rank == 2 and s.planes == 1 and s.x_channel == size and same_bits(s.x_element, s.element)
             and s.element != BOOL)
-
-
-cdef void cut_sum(Plan* p) noexcept nogil:
-    """Parts of the sum: whole taps if they fit, then as many channels as do, all parts alike."""
-    cdef const Layer* s = p.s
-    cdef Py_ssize_t kh = s.kernel_size[s.rank - 2], kw = s.kernel_size[s.rank - 1], left = TERMS
-    p.cut = Cut(0, 0, 0, 0, 0, 0, 0, 0)
-    p.cut.columns = share(kw, left)
-    left //= p.cut.columns
-    p.cut.rows = share(kh, left)
-    left //= p.cut.rows
-    p.cut.outers = share(outer_taps(s), left)
-    left //= p.cut.outers
-    p.cut.channels = share(s.channels * s.planes, left)
-    p.terms = s.channels * s.planes * outer_taps(s) * kh * kw
-    p.in_parts = terms(&p.cut) < p.terms
 
 
 cdef void lay_out(Plan* p) noexcept nogil:
@@ -535,7 +491,9 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
     p.epilogue = epilogue_of(s, size, lanes)
     p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.out_size[1] >= lanes
     p.in_place = not along_pixels and fills_a_patch(s, size)
-    cut_sum(&p)
+    p.cut = cut_of(s, TERMS)
+    p.terms = s.channels * s.planes * outer_taps(s) * s.kernel_size[axis - 1] * s.kernel_size[axis]
+    p.in_parts = terms_of(&p.cut) < p.terms
     cut_pixels(&p)
     cut_filters(&p)
     divide(&p, workers)
@@ -545,7 +503,7 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
     # scratch starts with zeros, and those of the border stay
     p.patch.padded = p.grid.pieces == 1 and p.cut.columns == s.kernel_size[axis] and s.boundary == FILL
     if s.packed == NULL:
-        p.packed_bytes = terms(&p.cut) * p.panel * size
+        p.packed_bytes = terms_of(&p.cut) * p.panel * size
     return p
 
 
@@ -613,12 +571,12 @@ cdef bint pack_filters(const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ss
     cdef bint finite = True, more
     while filter < stop:
         width = panel_width(p, stop - filter)
-        cut = first_cut(p)
+        cut = p.cut
         more = True
         while more:
             finite = pack_panel(p.s, p.size, group, &cut, filter, width, to) and finite
-            to += terms(&cut) * width * p.size
-            more = next_cut(p, &cut)
+            to += terms_of(&cut) * width * p.size
+            more = next_cut(p.s, &p.cut, &cut)
         filter += width
     return finite
 

@@ -71,3 +71,21 @@ cdef class Convolution:
     cdef readonly double weight_bytes        # in the type computed with
     cdef readonly Py_ssize_t element_size    # of that type
     cdef readonly object dtype
+
+
+# What is computed of a layer: its result, or a gradient.
+cdef enum Pass:
+    RESULT, INPUT, WEIGHT
+
+
+# A layer with a bank of filters for each position of a tile: output o uses bank o % tiles, axis by axis.
+cdef struct Banks:
+    Py_ssize_t tiles[MAX_RANK]
+    Py_ssize_t weight_tile[MAX_RANK]     # bytes from a bank to the next along an axis
+    Py_ssize_t bias_bank                 # and from its bias, banks counted in the order of axes; 0 if all share one
+
+
+cdef class Unshared:
+    cdef readonly Convolution first          # with the weight of the first bank
+    cdef Banks banks
+    cdef Pass wanted                         # of first's three arrays the one that is computed; the others are given

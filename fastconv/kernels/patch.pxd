@@ -5,7 +5,7 @@ Inline, for the copies to be vectorised by each build.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastconv.kernels.border cimport whole, within
+from fastconv.kernels.border cimport share, whole, within
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport BOOL, line_copier, line_copy, same_bits
 from fastconv.kernels.problem cimport FILL
@@ -24,6 +24,47 @@ cdef struct Cut:
     Py_ssize_t rows
     Py_ssize_t column
     Py_ssize_t columns
+
+
+cdef inline Py_ssize_t terms_of(const Cut* cut) noexcept nogil:
+    return cut.channels * cut.outers * cut.rows * cut.columns
+
+
+cdef inline Cut cut_of(const Layer* s, Py_ssize_t most) noexcept nogil:
+    """The largest part of a sum cut evenly: whole taps if they fit, then as many channels as do."""
+    cdef Cut cut = Cut(0, 0, 0, 0, 0, 0, 0, 0)
+    most //= s.planes    # real and imaginary parts stay together
+    cut.columns = share(s.kernel_size[s.rank - 1], most)
+    most //= cut.columns
+    cut.rows = share(s.kernel_size[s.rank - 2], most)
+    most //= cut.rows
+    cut.outers = share(outer_taps(s), most)
+    most //= cut.outers
+    cut.channels = share(s.channels, most) * s.planes
+    return cut
+
+
+cdef inline bint next_start(Py_ssize_t* start, Py_ssize_t* size, Py_ssize_t most,
+                            Py_ssize_t all_of_them) noexcept nogil:
+    """Steps along one axis; False if it starts again."""
+    cdef bint more = start[0] + size[0] < all_of_them
+    start[0] = start[0] + size[0] if more else 0
+    size[0] = min(most, all_of_them - start[0])
+    return more
+
+
+cdef inline bint next_taps(const Layer* s, const Cut* largest, Cut* cut) noexcept nogil:
+    """The next part of the same channels: outer taps outside, columns inside; False if it starts again."""
+    return (next_start(&cut.column, &cut.columns, largest.columns, s.kernel_size[s.rank - 1])
+            or next_start(&cut.row, &cut.rows, largest.rows, s.kernel_size[s.rank - 2])
+            or next_start(&cut.outer, &cut.outers, largest.outers, outer_taps(s)))
+
+
+cdef inline bint next_cut(const Layer* s, const Cut* largest, Cut* cut) noexcept nogil:
+    """The next part in the order of the sum, channels outside; False if it starts again."""
+    return (next_taps(s, largest, cut)
+            or next_start(&cut.channel, &cut.channels, largest.channels, s.channels * s.planes))
+
 
 # One axis of a patch. Run i holds the input's elements start + i * offset + e * step, e < length.
 # Either all taps share what they read (one run; or one for each phase of the stride, so that neighbouring outputs

@@ -4,6 +4,7 @@ A vector is a GCC or Clang vector type as wide as the build's registers; Cython 
 element's type, so that `a + b * c` is written once for all of them. Compilers without vector types get vectors
 of one element. Loads and stores may be unaligned: the types carry their element's alignment.
 """
+from libc.string cimport memcpy
 
 cdef extern from * nogil:
     """
@@ -73,6 +74,22 @@ cdef extern from * nogil:
     FC_VECTOR(float, vfloat);
     FC_VECTOR(double, vdouble);
     typedef long double vlongdouble;
+    #if (defined(__GNUC__) || defined(__clang__)) && !defined(FC_NO_VECTORS)
+      #define FC_PART(name, T) \\
+        static CYTHON_INLINE T name(const char* at, Py_ssize_t bytes) { \\
+          return (T) (*(const vbool*) at & *(const vbool*) (fc_part + FC_BYTES - bytes)); }
+      static const unsigned char fc_part[2 * FC_BYTES] = {[0 ... FC_BYTES - 1] = 255};
+    #else
+      #define FC_PART(name, T) \\
+        static CYTHON_INLINE T name(const char* at, Py_ssize_t bytes) { (void) bytes; return *(const T*) at; }
+    #endif
+    FC_PART(fc_part_bool, vbool)
+    FC_PART(fc_part_16, vint16)
+    FC_PART(fc_part_32, vint32)
+    FC_PART(fc_part_64, vint64)
+    FC_PART(fc_part_float, vfloat)
+    FC_PART(fc_part_double, vdouble)
+
     #define FC_ZEROS ((const char*) fc_zeros())
     static CYTHON_INLINE const void* fc_zeros(void) {    /* a vector of them */
       static const long double zeros[FC_BYTES / sizeof(long double) + 1];
@@ -99,6 +116,10 @@ cdef extern from * nogil:
     FC_ZIP(fc_zip_high_32, vint32, FC_ZIP_HIGH_32)
     FC_ZIP(fc_zip_low_64, vint64, FC_ZIP_LOW_64)
     FC_ZIP(fc_zip_high_64, vint64, FC_ZIP_HIGH_64)
+    FC_ZIP(fc_zip_low_float, vfloat, FC_ZIP_LOW_32)
+    FC_ZIP(fc_zip_high_float, vfloat, FC_ZIP_HIGH_32)
+    FC_ZIP(fc_zip_low_double, vdouble, FC_ZIP_LOW_64)
+    FC_ZIP(fc_zip_high_double, vdouble, FC_ZIP_HIGH_64)
     """
     ctypedef unsigned char vbool
     ctypedef unsigned short vint16
@@ -123,6 +144,17 @@ cdef extern from * nogil:
     vint32 zip_high_32 "fc_zip_high_32"(vint32 a, vint32 b)
     vint64 zip_low_64 "fc_zip_low_64"(vint64 a, vint64 b)
     vint64 zip_high_64 "fc_zip_high_64"(vint64 a, vint64 b)
+    vfloat zip_low_float "fc_zip_low_float"(vfloat a, vfloat b)
+    vfloat zip_high_float "fc_zip_high_float"(vfloat a, vfloat b)
+    vdouble zip_low_double "fc_zip_low_double"(vdouble a, vdouble b)
+    vdouble zip_high_double "fc_zip_high_double"(vdouble a, vdouble b)
+    # a vector of memory with zeros in place of all but its first elements
+    vbool first_bool "fc_part_bool"(const char* at, Py_ssize_t bytes)
+    vint16 first_16 "fc_part_16"(const char* at, Py_ssize_t bytes)
+    vint32 first_32 "fc_part_32"(const char* at, Py_ssize_t bytes)
+    vint64 first_64 "fc_part_64"(const char* at, Py_ssize_t bytes)
+    vfloat first_float "fc_part_float"(const char* at, Py_ssize_t bytes)
+    vdouble first_double "fc_part_double"(const char* at, Py_ssize_t bytes)
 
 
 # Integers are unsigned here: sums and products modulo 2**n are the same bits, and overflow is defined.
@@ -194,6 +226,96 @@ cdef inline V add_spread(V total, const char* value) noexcept nogil:
         return total + (<const double*> value)[0]
     else:
         return total + (<const long double*> value)[0]
+
+
+cdef inline V multiply_add_vectors(V total, V a, V b) noexcept nogil:
+    """`total + a * b`, element by element."""
+    if V is vbool:
+        return total | (a & b)
+    else:
+        return total + a * b
+
+
+cdef inline void add_elements(V* like, char* to, Py_ssize_t to_step, const char* values, Py_ssize_t step,
+                              Py_ssize_t n) noexcept nogil:
+    """Adds one after the other, `step` bytes apart, to those at `to`."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if V is vbool:
+            (<unsigned char*> to)[0] |= (<const unsigned char*> values)[0]
+        elif V is vint16:
+            (<unsigned short*> to)[0] += (<const unsigned short*> values)[0]
+        elif V is vint32:
+            (<unsigned int*> to)[0] += (<const unsigned int*> values)[0]
+        elif V is vint64:
+            (<unsigned long long*> to)[0] += (<const unsigned long long*> values)[0]
+        elif V is vfloat:
+            (<float*> to)[0] += (<const float*> values)[0]
+        elif V is vdouble:
+            (<double*> to)[0] += (<const double*> values)[0]
+        else:
+            (<long double*> to)[0] += (<const long double*> values)[0]
+        to += to_step
+        values += step
+
+
+# ---------------------------------------------------------------- parts of vectors, and sums across them
+
+cdef inline V first_elements(V* like, const char* at, Py_ssize_t bytes, const char* end) noexcept nogil:
+    """The first `bytes` of a vector, and zeros; nothing is read from `end` on."""
+    cdef V part = (<volatile V*> ZEROS)[0]
+    if at + sizeof(V) > end:
+        memcpy(&part, at, bytes)
+        return part
+    if V is vbool:
+        return first_bool(at, bytes)
+    elif V is vint16:
+        return first_16(at, bytes)
+    elif V is vint32:
+        return first_32(at, bytes)
+    elif V is vint64:
+        return first_64(at, bytes)
+    elif V is vfloat:
+        return first_float(at, bytes)
+    elif V is vdouble:
+        return first_double(at, bytes)
+    else:
+        return (<const V*> at)[0]
+
+
+cdef inline bint adds_across(V* like) noexcept nogil:
+    """Whether `add_across` does."""
+    if V is vfloat or V is vdouble or V is vint32 or V is vint64:
+        return CAN_TURN and sizeof(V) > <size_t> element_size(like)
+    else:
+        return False
+
+
+cdef inline void fold_in_pairs(V* totals, const int n) noexcept nogil:
+    """The upper half of each added to the lower; those of a vector and of the n-th from it take turns."""
+    cdef int i
+    for i in range(n):
+        if V is vfloat:
+            totals[i] = zip_low_float(totals[i], totals[i + n]) + zip_high_float(totals[i], totals[i + n])
+        elif V is vdouble:
+            totals[i] = zip_low_double(totals[i], totals[i + n]) + zip_high_double(totals[i], totals[i + n])
+        elif V is vint32:
+            totals[i] = zip_low_32(totals[i], totals[i + n]) + zip_high_32(totals[i], totals[i + n])
+        elif V is vint64:
+            totals[i] = zip_low_64(totals[i], totals[i + n]) + zip_high_64(totals[i], totals[i + n])
+
+
+cdef inline V add_across(V* totals) noexcept nogil:
+    """The sum of each vector's elements, of as many vectors as those are: three operations a sum. All in one order."""
+    cdef Py_ssize_t lanes = sizeof(V) // element_size(totals)
+    if lanes >= 16:
+        fold_in_pairs(totals, 8)
+    if lanes >= 8:
+        fold_in_pairs(totals, 4)
+    if lanes >= 4:
+        fold_in_pairs(totals, 2)
+    fold_in_pairs(totals, 1)
+    return totals[0]
 
 
 # Vectors of any type, by the width of their elements.
