@@ -16,8 +16,9 @@ A complex weight is a pair, so that a row of them has twice the terms; a complex
 (re, -im), whose product with the pairs is the real part of the result, and as (im, re), which gives the imaginary part.
 The same two give the gradients: by the weight with x conjugated, by the input with the weight conjugated.
 
-Bits: a sum over t is added up in as many lanes as a vector has, and those in pairs; parts of a long sum come after
-each other. A sum over samples or filters is made in their order. Nothing depends on batch, blocks or workers.
+Bits: a sum over t is added up in as many lanes as a vector has, and those in pairs. Where there are as many samples as
+lanes, vectors run along samples, and what would be a lane is a vector of them: the same sums. Parts of a long sum come
+after each other; a sum over samples or filters is made in their order. Nothing depends on batch, blocks or workers.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc
@@ -35,8 +36,8 @@ from fastconv.kernels.patch cimport (
     terms_of,
 )
 from fastconv.kernels.simd cimport (
-    COLUMNS, V, ZEROS, add_across, add_elements, adds_across, element_size, first_elements, multiply_add,
-    multiply_add_vectors, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
+    COLUMNS, V, ZEROS, add, add_across, add_elements, add_spread, adds_across, element_size, first_elements,
+    multiply_add, multiply_add_vectors, turn, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.weights cimport tap_origin
 
@@ -100,9 +101,11 @@ cdef struct Task:
     Cut cut
     Py_ssize_t done            # terms of the sum before the cut, planes counted
     char* patches              # of the samples
+    char* turned               # of whole vectors of samples: [vector][element of a patch][sample]
     char* seen                 # rows [position][sample][plane]
+    char* seen_by_all          # by a vector of samples [term][sample]
     char* weights              # rows [position][filter]
-    char* sums                 # [sample][plane][position][filter]
+    char* sums                 # [sample][plane][position][filter]; whole vectors of samples are innermost
     char* rows                 # of a gradient: by the weight [position][filter], by the input [sample][plane]
     Py_ssize_t* lines          # where the first column of each row of the kernel is in a patch
     Py_ssize_t n_lines
@@ -173,6 +176,41 @@ cdef inline void add_one_across(V* totals, Py_ssize_t index) noexcept nogil:
     for i in range(1, <Py_ssize_t> sizeof(V) // size):
         add_elements(totals, <char*> &vector, size, <char*> &vector + i * size, size, 1)
     memcpy(<char*> totals + index * size, &vector, size)
+
+
+cdef inline void dot_by_samples(V* like, char* to, const char* weights, const V* seen, Py_ssize_t n, bint resumed,
+                                const int lanes) noexcept nogil:
+    """A sum of n products for each of a vector's samples, in the order of `dot`."""
+    cdef V total[MAX_SUMS]
+    cdef V sums
+    cdef Py_ssize_t i = 0, size = element_size(like)
+    cdef int r
+    for r in range(lanes):
+        total[r] = (<volatile V*> ZEROS)[0]
+    while i + lanes <= n:
+        for r in range(lanes):
+            total[r] = multiply_add(total[r], (<volatile V*> seen)[i + r], weights + (i + r) * size)
+        i += lanes
+    for r in range(lanes):
+        if i + r < n:
+            total[r] = multiply_add(total[r], (<volatile V*> seen)[i + r], weights + (i + r) * size)
+    if lanes >= 16:
+        add_upper_half(total, 8)
+    if lanes >= 8:
+        add_upper_half(total, 4)
+    if lanes >= 4:
+        add_upper_half(total, 2)
+    add_upper_half(total, 1)
+    sums = total[0]
+    if resumed:
+        sums = add((<V*> to)[0], sums)
+    (<V*> to)[0] = sums
+
+
+cdef inline void add_upper_half(V* totals, const int n) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        totals[i] = add(totals[i], totals[i + n])
 
 
 cdef inline void combine(V* like, char* to, Py_ssize_t to_pitch, const char* factors, Py_ssize_t by_result,
@@ -316,6 +354,50 @@ cdef void gather_samples(Task* t) noexcept nogil:
     list_lines(t)
 
 
+cdef inline Py_ssize_t whole_vectors(const Plan* p, Py_ssize_t samples, V* like) noexcept nogil:
+    """Of samples that are summed side by side."""
+    return samples // p.lanes if adds_across(like) and p.planes == 1 else 0
+
+
+cdef void turn_samples(V* like, const Task* t) noexcept nogil:
+    """Transposes the patches of whole vectors of samples."""
+    cdef const Plan* p = t.p
+    cdef Py_ssize_t size = element_size(like), pitch = p.patch.item_pitch, vector, at, half, e
+    cdef V rows[8]
+    cdef const char* patches = t.patches
+    cdef char* to = t.turned
+    for vector in range(whole_vectors(p, t.samples, like)):
+        for at in range(pitch // <Py_ssize_t> sizeof(V)):
+            for half in range((p.lanes + 7) // 8):
+                turn_rows(rows, patches + at * sizeof(V) + 8 * half * pitch, min(8, p.lanes - 8 * half), pitch)
+                for e in range(p.lanes):
+                    memcpy(to + (e * p.lanes + 8 * half) * size, <char*> rows + 8 * e * size,
+                           min(8, p.lanes - 8 * half) * size)
+            to += p.lanes * sizeof(V)
+        patches += p.lanes * pitch
+
+
+cdef inline void turn_rows(V* to, const char* rows, Py_ssize_t n, Py_ssize_t pitch) noexcept nogil:
+    """`turn` of vectors of numbers."""
+    if V is vfloat or V is vint32:
+        turn(<vint32*> to, <const vint32*> rows, n, pitch // <Py_ssize_t> sizeof(V))
+    elif V is vdouble or V is vint64:
+        turn(<vint64*> to, <const vint64*> rows, n, pitch // <Py_ssize_t> sizeof(V))
+
+
+cdef void see_by_all(V* like, const Task* t, Py_ssize_t position, Py_ssize_t vector) noexcept nogil:
+    """What a vector of samples sees at a position, term by term."""
+    cdef const Plan* p = t.p
+    cdef Py_ssize_t k, column
+    cdef const char* patch = t.turned + p.lanes * (
+        vector * p.patch.item_pitch + position * p.patch.columns.out_step * p.patch.column_pitch)
+    cdef V* to = <V*> t.seen_by_all
+    for k in range(t.n_lines):
+        for column in range(t.cut.columns):
+            to[0] = (<const V*> (patch + p.lanes * (t.lines[k] + t.columns[column])))[0]
+            to += 1
+
+
 cdef inline void copy_line(V* like, char* to, const char* line, const Task* t) noexcept nogil:
     """A row of the kernel. What is copied too far is written over."""
     cdef Py_ssize_t i = 0, size = element_size(like), bytes = t.cut.columns * size
@@ -347,12 +429,13 @@ cdef inline void copy_pairs(V* like, char* real, char* imaginary, const char* li
             (<long double*> real)[2 * i + 1] = -(<const long double*> im)[0]
 
 
-cdef void see(V* like, const Task* t, Py_ssize_t position, char* to) noexcept nogil:
-    """The rows of all samples at a position of the run."""
+cdef void see(V* like, const Task* t, Py_ssize_t position, Py_ssize_t sample, char* to) noexcept nogil:
+    """The rows of the samples from `sample` on at a position of the run."""
     cdef const Plan* p = t.p
-    cdef Py_ssize_t i, k, size = element_size(like), bytes = t.cut.columns * size * p.planes, at, pitch
+    cdef Py_ssize_t k, size = element_size(like), bytes = t.cut.columns * size * p.planes, at
     cdef const char* patch = t.patches + position * p.patch.columns.out_step * p.patch.column_pitch
-    for i in range(t.samples):
+    patch += sample * p.patch.item_pitch
+    for _ in range(t.samples - sample):
         at = 0
         for k in range(t.n_lines):
             if p.planes == 1:
@@ -427,19 +510,22 @@ cdef inline bint rows_are_nearer(const Layer* s) noexcept nogil:
     return max(position, -position) <= max(filter, -filter)
 
 
-cdef void store_results(const Task* t) noexcept nogil:
+cdef void store_results(V* like, const Task* t) noexcept nogil:
     cdef const Plan* p = t.p
-    cdef Py_ssize_t i, k, position = p.s.out_stride[p.s.rank - 1], filter = p.s.out_filter
+    cdef Py_ssize_t i, k, position = p.s.out_stride[p.s.rank - 1], filter = p.s.out_filter, step
+    cdef Py_ssize_t side_by_side = whole_vectors(p, t.samples, like) * p.lanes
     cdef const char* sums
     cdef char* out
     for i in range(t.samples * p.planes):
-        out, sums = results_at(t, i // p.planes, i % p.planes), t.sums + i * p.pitch
+        out, sums, step = results_at(t, i // p.planes, i % p.planes), t.sums + i * p.pitch, p.size
+        if i < side_by_side:
+            sums, step = t.sums + i // p.lanes * p.lanes * p.pitch + i % p.lanes * p.size, p.lanes * p.size
         if rows_are_nearer(p.s):
             for k in range(t.filters):
-                p.copy_out(out + k * filter, position, sums + k * p.size, t.filters * p.size, t.place.n)
+                p.copy_out(out + k * filter, position, sums + k * step, t.filters * step, t.place.n)
         else:
             for k in range(t.place.n):
-                p.copy_out(out + k * position, filter, sums + k * t.filters * p.size, p.size, t.filters)
+                p.copy_out(out + k * position, filter, sums + k * t.filters * step, step, t.filters)
 
 
 cdef void fetch_results(const Task* t) noexcept nogil:
@@ -458,21 +544,31 @@ cdef void fetch_results(const Task* t) noexcept nogil:
                 p.copy_out_back(sums + k * t.filters * p.size, p.size, out + k * position, filter, t.filters)
 
 
+cdef inline const char* bias_at(const Task* t, Py_ssize_t position, Py_ssize_t plane) noexcept nogil:
+    cdef const Plan* p = t.p
+    return (p.s.bias + (t.place.bank + position) * p.banks.bias_bank
+            + ((t.group * p.planes + plane) * p.s.filters + t.filter) * p.size)
+
+
 cdef void finish(V* like, const Task* t) noexcept nogil:
     """Bias and activation."""
     cdef const Plan* p = t.p
     cdef const Layer* s = p.s
-    cdef Py_ssize_t i, q
-    cdef const char* bias
-    cdef char* sums
-    for i in range(t.samples * p.planes):
-        sums = t.sums + i * p.pitch
+    cdef Py_ssize_t i, q, f, vectors = whole_vectors(p, t.samples, like), n = t.place.n * t.filters
+    cdef V* at
+    for i in range(vectors):
+        at = <V*> (t.sums + i * p.lanes * p.pitch)
         if s.bias != NULL:
-            bias = s.bias + ((t.group * p.planes + i % p.planes) * s.filters + t.filter) * p.size
             for q in range(t.place.n):
-                add_elements(like, sums + q * t.filters * p.size, p.size,
-                             bias + (t.place.bank + q) * p.banks.bias_bank, p.size, t.filters)
-        activate(sums, t.place.n * t.filters, s.element, s.out_element, s.activation, s.slope)
+                for f in range(t.filters):
+                    at[q * t.filters + f] = add_spread(at[q * t.filters + f], bias_at(t, q, 0) + f * p.size)
+        activate(<char*> at, n * p.lanes, s.element, s.out_element, s.activation, s.slope)
+    for i in range(vectors * p.lanes, t.samples * p.planes):
+        if s.bias != NULL:
+            for q in range(t.place.n):
+                add_elements(like, t.sums + i * p.pitch + q * t.filters * p.size, p.size,
+                             bias_at(t, q, i % p.planes), p.size, t.filters)
+        activate(t.sums + i * p.pitch, n, s.element, s.out_element, s.activation, s.slope)
 
 
 # ---------------------------------------------------------------- the layer
@@ -485,7 +581,8 @@ cdef inline void sum_rows(V* like, const Task* t, Py_ssize_t first, Py_ssize_t p
     cdef const char* weights[MAX_SUMS]
     cdef const char* seen[MAX_SUMS]
     cdef Py_ssize_t n = positions * filters, i = 0, q = 0, f = 0, k, bytes = terms_of(&t.cut) * p.size
-    cdef Py_ssize_t by_position = filters * p.row, by_filter = p.row, held = t.samples * p.planes * p.row
+    cdef Py_ssize_t by_position = filters * p.row, by_filter = p.row, whole = whole_vectors(p, t.samples, like) * p.lanes
+    cdef Py_ssize_t held = (t.samples - whole) * p.planes * p.row
     cdef const char* bank = t.weights
     cdef char* to = t.sums + (first * t.filters + filter - t.filter) * p.size
     cdef int r
@@ -494,7 +591,8 @@ cdef inline void sum_rows(V* like, const Task* t, Py_ssize_t first, Py_ssize_t p
         by_position, by_filter = p.banks.weight_tile[p.s.rank - 1], p.s.weight_filter
     while i < n:
         for r in range(rows):
-            weights[r], seen[r] = bank + q * by_position + f * by_filter, t.seen + q * held + sample * p.row
+            weights[r] = bank + q * by_position + f * by_filter
+            seen[r] = t.seen + q * held + (sample - whole) * p.row
             if i + r < n - 1:    # else the last one again
                 f += 1
                 if f == filters:
@@ -510,20 +608,39 @@ cdef inline void sum_rows(V* like, const Task* t, Py_ssize_t first, Py_ssize_t p
         i += rows
 
 
+cdef void sum_by_samples(V* like, const Task* t, Py_ssize_t position, Py_ssize_t filter, Py_ssize_t filters,
+                         const char* rows, Py_ssize_t pitch) noexcept nogil:
+    """A part of the sums of some filters at a position, for all whole vectors of samples."""
+    cdef const Plan* p = t.p
+    cdef Py_ssize_t vector, f, n = terms_of(&t.cut)
+    cdef char* to
+    for vector in range(whole_vectors(p, t.samples, like)):
+        see_by_all(like, t, position, vector)
+        to = t.sums + p.lanes * (vector * p.pitch + (position * t.filters + filter - t.filter) * p.size)
+        for f in range(filters):
+            dot_by_samples(like, to + f * p.lanes * p.size, rows + f * pitch, <V*> t.seen_by_all, n, t.done > 0,
+                           <int> min(MAX_SUMS, sizeof(V) // element_size(like)))
+
+
 cdef void sum_positions(V* like, const Task* t, Py_ssize_t first, Py_ssize_t positions) noexcept nogil:
     """A part of the sums of all filters at some positions."""
     cdef const Plan* p = t.p
     cdef Py_ssize_t q, f = t.filter, n, samples = t.samples * p.planes, many = samples_of_tile(like), pitch = 0
+    cdef Py_ssize_t whole = whole_vectors(p, t.samples, like) * p.lanes
     for q in range(positions):
-        see(like, t, first + q, t.seen + q * samples * p.row)
+        see(like, t, first + q, whole, t.seen + q * (samples - whole) * p.row)
     while f < t.filter + t.filters:
         n = min(p.copied, t.filter + t.filters - f)
         if not p.in_place:
             for q in range(positions):
                 bank_rows(t, first + q, f, n, t.weights + q * n * p.row, &pitch)
-        sum_rows(like, t, first, positions, f, n, 0, samples // many * many,
+        for q in range(positions):
+            sum_by_samples(like, t, first + q, f, n, weights_at(t, first + q, f) if p.in_place
+                           else t.weights + q * n * p.row, p.s.weight_filter if p.in_place else p.row)
+        sum_rows(like, t, first, positions, f, n, whole, samples - (samples - whole) % many,
                  <int> (sums_of_tile(like) // samples_of_tile(like)), <int> samples_of_tile(like))
-        sum_rows(like, t, first, positions, f, n, samples // many * many, samples, <int> sums_of_tile(like), 1)
+        sum_rows(like, t, first, positions, f, n, samples - (samples - whole) % many, samples,
+                 <int> sums_of_tile(like), 1)
         f += n
 
 
@@ -534,6 +651,7 @@ cdef void sum_run(V* like, Task* t) noexcept nogil:
     t.cut, t.done = t.p.cut, 0
     while more:
         gather_samples(t)
+        turn_samples(like, t)
         q = 0
         while q < t.place.n:
             sum_positions(like, t, q, min(t.p.positions, t.place.n - q))
@@ -551,7 +669,7 @@ cdef void compute_result(V* like, Task* t, Py_ssize_t bank_row, Py_ssize_t first
             while next_samples(t):
                 sum_run(like, t)
                 finish(like, t)
-                store_results(t)
+                store_results(like, t)
 
 
 # ---------------------------------------------------------------- the gradient by the weight
@@ -561,7 +679,7 @@ cdef void add_run(V* like, const Task* t) noexcept nogil:
     cdef const Plan* p = t.p
     cdef Py_ssize_t q, samples = t.samples * p.planes
     for q in range(t.place.n):
-        see(like, t, q, t.seen)
+        see(like, t, q, 0, t.seen)
         combine_rows(like, t.rows + q * t.filters * p.row, p.row, t.filters, t.sums + q * t.filters * p.size, p.size,
                      p.pitch, t.seen, p.row, samples, terms_of(&t.cut) * p.size, t.end, True)
 
@@ -773,7 +891,9 @@ cdef Task laid_out(const Plan* p, char* memory) noexcept nogil:
     cdef Py_ssize_t samples = p.samples_at_once * p.planes, banks = p.run * p.filters_at_once
     memset(&t, 0, sizeof(t))
     t.p, t.patches = p, memory
-    t.seen = t.patches + (0 if p.wanted == INPUT else whole(p.samples_at_once * p.patch.item_pitch, 64))
+    t.turned = t.patches + (0 if p.wanted == INPUT else whole(p.samples_at_once * p.patch.item_pitch, 64))
+    t.seen_by_all = t.turned + (p.samples_at_once * p.patch.item_pitch if p.wanted == RESULT else 0)
+    t.seen = t.seen_by_all + (p.lanes * p.row if p.wanted == RESULT else 0)
     t.weights = t.seen + whole((0 if p.wanted == INPUT else p.positions) * samples * p.row, 64) + SLACK
     t.sums = t.weights + (0 if p.in_place else whole(p.positions * p.copied * p.row, 64))
     t.rows = t.sums + samples * p.pitch
