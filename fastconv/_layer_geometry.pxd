@@ -24,9 +24,9 @@ cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_
 cdef int check_channels(cnp.ndarray x, int rank, Py_ssize_t channels, bint last, str name) except -1
 cdef Py_ssize_t check_groups(object groups, Py_ssize_t n, str what) except -1
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                        tuple dilation, tuple offset, int boundary, tuple activation, bint keeps_axes=*)
+                        tuple dilation, tuple offset, int boundary, tuple activation, int banked=*)
 cdef Convolution with_terms(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                            tuple dilation, tuple offset, int boundary, tuple activation)
+                            tuple dilation, tuple offset, int boundary, tuple activation, int banked=*)
 
 cdef class Window:
     cdef readonly int rank

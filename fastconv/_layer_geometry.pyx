@@ -207,6 +207,7 @@ cdef void axis_of(Layer* s, int to, cnp.ndarray x, cnp.ndarray weight, cnp.ndarr
     s.out_size[to] = out.shape[out.ndim - i]
     s.out_stride[to] = out.strides[out.ndim - i]
     s.stride[to], s.dilation[to], s.offset[to] = stride, dilation, offset
+    s.banks.tiles[to], s.banks.weight_tile[to] = 1, 0
 
 
 cdef bint follow(const Layer* s, int axis):
@@ -237,10 +238,15 @@ cdef void as_one_row(Layer* s):
 
 
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                        tuple dilation, tuple offset, int boundary, tuple activation, bint keeps_axes=False):
-    """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype asked for."""
+                        tuple dilation, tuple offset, int boundary, tuple activation, int banked=0):
+    """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype asked for.
+
+    With `banked` axes, the last ones, weight is (*tiles, groups, ...), and bias (banks, filters) or of one bank.
+    """
     cdef Convolution p = Convolution.__new__(Convolution)
+    cdef cnp.ndarray banks = weight
     cdef Layer* s = &p.layer
+    weight = weight[(0,) * banked] if banked else weight
     cdef int rank = weight.ndim - 3, front = 1 if rank == 1 else 0, i, channel = x.ndim - rank - 1
     cdef int filter = out.ndim - rank - 1
     p.dtype = out.dtype
@@ -249,10 +255,15 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     if front:
         s.x_size[0] = s.kernel_size[0] = s.out_size[0] = s.stride[0] = s.dilation[0] = 1
         s.x_stride[0] = s.out_stride[0] = s.weight_stride[0] = s.offset[0] = 0
+        s.banks.tiles[0], s.banks.weight_tile[0] = 1, 0
     for i in range(rank):
         axis_of(s, i + front, x, weight, out, rank - i, stride[i], dilation[i], offset[i])
-    if not keeps_axes:
+    if not banked:
         as_one_row(s)
+    for i in range(banked):
+        s.banks.tiles[s.rank - banked + i] = banks.shape[i]
+        s.banks.weight_tile[s.rank - banked + i] = banks.strides[i]
+    s.banks.bias_bank = bias.strides[0] if bias is not None and bias.ndim > 1 and bias.shape[0] > 1 else 0
     s.leading = channel - 1
     for i in range(s.leading):
         s.leading_size[i], s.x_leading[i], s.out_leading[i] = x.shape[i], x.strides[i], out.strides[i]
@@ -269,32 +280,32 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     s.x_plane, s.weight_plane, s.out_plane = SIZE[s.x_element], SIZE[s.weight_element], SIZE[s.out_element]
     s.x, s.weight = <const char*> cnp.PyArray_DATA(x), <const char*> cnp.PyArray_DATA(weight)
     s.weight_end = s.weight + cnp.PyArray_ITEMSIZE(weight)
-    for i in range(weight.ndim):
-        s.weight_end += max(0, (weight.shape[i] - 1) * weight.strides[i])
+    for i in range(banks.ndim):
+        s.weight_end += max(0, (banks.shape[i] - 1) * banks.strides[i])
     s.out = <char*> cnp.PyArray_DATA(out)
     s.bias = <const char*> cnp.PyArray_DATA(bias) if bias is not None else NULL
     s.packed = NULL
     s.skips_padding = False
     p.element_size = SIZE[s.element]
-    p.terms = <double> cnp.PyArray_SIZE(weight) / max(1, s.groups * s.filters) * s.planes
+    p.terms = <double> cnp.PyArray_SIZE(weight) / max(1, s.groups * s.filters) * s.planes    # of one bank
     p.pixels = <double> cnp.PyArray_SIZE(out) / max(1, s.groups * s.filters)
-    p.weight_bytes = p.terms * s.groups * s.filters * s.planes * p.element_size
+    p.weight_bytes = <double> cnp.PyArray_SIZE(banks) * s.planes * s.planes * p.element_size
     p.work = p.terms * cnp.PyArray_SIZE(out) * s.planes
     return p
 
 
 cdef Convolution with_terms(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                            tuple dilation, tuple offset, int boundary, tuple activation):
+                            tuple dilation, tuple offset, int boundary, tuple activation, int banked=0):
     """`record`, also where there is nothing to sum: then the product of a zero with a zero."""
     if cnp.PyArray_SIZE(weight) or not cnp.PyArray_SIZE(out):
-        return record(x, weight, bias, out, stride, dilation, offset, boundary, activation)
-    rank = weight.ndim - 3
-    shape, filters = (<object> out).shape, (<object> weight).shape[:2]
+        return record(x, weight, bias, out, stride, dilation, offset, boundary, activation, banked)
+    rank = weight.ndim - 3 - banked
+    shape, filters = (<object> out).shape, (<object> weight).shape[banked:banked + 2]
     lead = out.ndim - rank - 2
     zero = np.zeros(1, out.dtype)
     return record(np.broadcast_to(zero, shape[:lead] + (filters[0], 1) + shape[lead + 2:]),
-                  np.broadcast_to(zero, filters + (1,) * (rank + 1)), bias, out, (1,) * rank, (1,) * rank, (0,) * rank,
-                  FILL, activation)
+                  np.broadcast_to(zero, (<object> weight).shape[:banked] + filters + (1,) * (rank + 1)), bias, out,
+                  (1,) * rank, (1,) * rank, (0,) * rank, FILL, activation, banked)
 
 
 # ---------------------------------------------------------------- what the layers have in common

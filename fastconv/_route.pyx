@@ -238,7 +238,7 @@ def run_tiled(Tiled tiled, algorithm, workers):
         count = threads(workers, 1 + int(max(seconds / _SECONDS_A_THREAD, tiled.weight_bytes / _BYTES_A_THREAD)))
         if tiled.wanted == INPUT:    # shares are added
             tiled.result.fill(0)
-        _unshared.compute(tiled.unshared(), count)
+        _unshared.compute(tiled.unshared(), tiled.wanted, count)
     elif tiled.wanted == RESULT:
         run_layers(tiled.plain_layers(), algorithm, workers)
     else:

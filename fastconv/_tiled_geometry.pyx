@@ -18,7 +18,7 @@ from fastconv._layer_geometry cimport (
     new_or_given, packed_bias, phase, readable, record, result_dtype, samples_inside, shape_of, split_shape,
     whole_number, whole_shape, with_terms,
 )
-from fastconv.kernels.layer cimport IDENTITY, INPUT, RESULT, WEIGHT, Convolution, Pass, Unshared
+from fastconv.kernels.layer cimport IDENTITY, INPUT, RESULT, WEIGHT, Convolution
 from fastconv.kernels.problem cimport FILL
 
 cnp.import_array()
@@ -100,21 +100,13 @@ cdef class Tiled:
 
     def unshared(self):
         """The record of all banks at once."""
-        cdef Unshared u = Unshared.__new__(Unshared)
-        cdef cnp.ndarray weight = self.weight, bias = self.bias, result
-        cdef int axis, front = 1 if self.rank == 1 else 0
-        u.wanted = <Pass> <int> self.wanted
-        u.first = record(self.x, weight[(0,) * self.rank], bias, self.out, self.window.stride, self.window.dilation,
-                         self.before, FILL if self.wanted == INPUT else self.window.boundary, self.activation, True)
-        result = self.x if self.wanted == INPUT else (weight if self.wanted == WEIGHT else self.out)
-        u.first.layer.element = COMPUTED[PART[cnp.PyArray_TYPE(result)]]
-        u.first.element_size = SIZE[u.first.layer.element]
-        u.banks.tiles[0], u.banks.weight_tile[0] = 1, 0
-        for axis in range(self.rank):
-            u.banks.tiles[axis + front] = weight.shape[axis]
-            u.banks.weight_tile[axis + front] = weight.strides[axis]
-        u.banks.bias_bank = bias.strides[0] if bias is not None and bias.shape[0] > 1 else 0
-        return u
+        cdef Convolution p = record(self.x, self.weight, self.bias, self.out, self.window.stride, self.window.dilation,
+                                    self.before, FILL if self.wanted == INPUT else self.window.boundary,
+                                    self.activation, self.rank)
+        result = self.x if self.wanted == INPUT else (self.weight if self.wanted == WEIGHT else self.out)
+        p.layer.element = COMPUTED[PART[cnp.PyArray_TYPE(result)]]
+        p.element_size = SIZE[p.layer.element]
+        return p
 
     def finished(self):
         """What was computed, in the caller's dtype and shape."""

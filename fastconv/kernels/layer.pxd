@@ -4,6 +4,16 @@ from fastconv.kernels.problem cimport MAX_RANK, Boundary
 cdef enum Activation:
     IDENTITY, RELU, RELU6, LEAKY_RELU, SIGMOID, TANH, SILU
 
+# What is computed of a layer: its result, or a gradient.
+cdef enum Pass:
+    RESULT, INPUT, WEIGHT
+
+# Weights that depend on the position: output o uses bank o % tiles, axis by axis. Plain layers have one bank.
+cdef struct Banks:
+    Py_ssize_t tiles[MAX_RANK]
+    Py_ssize_t weight_tile[MAX_RANK]     # bytes from a bank to the next along an axis
+    Py_ssize_t bias_bank                 # and from its bias, banks counted in the order of axes; 0 if all share one
+
 # out[n, g, f, o] = activation(bias[g, f]
 #     + sum over c, k of x[n, g, c, o * stride + k * dilation - offset] * weight[g, f, c, k])
 # with x continued by the boundary, zeros for FILL. Layouts, flips and transpositions are strides, in bytes.
@@ -33,6 +43,7 @@ cdef struct Layer:
     Py_ssize_t weight_group
     Py_ssize_t weight_filter
     Py_ssize_t weight_channel
+    Banks banks
     Boundary boundary
     Activation activation
     double slope                         # of LEAKY_RELU
@@ -71,21 +82,3 @@ cdef class Convolution:
     cdef readonly double weight_bytes        # in the type computed with
     cdef readonly Py_ssize_t element_size    # of that type
     cdef readonly object dtype
-
-
-# What is computed of a layer: its result, or a gradient.
-cdef enum Pass:
-    RESULT, INPUT, WEIGHT
-
-
-# A layer with a bank of filters for each position of a tile: output o uses bank o % tiles, axis by axis.
-cdef struct Banks:
-    Py_ssize_t tiles[MAX_RANK]
-    Py_ssize_t weight_tile[MAX_RANK]     # bytes from a bank to the next along an axis
-    Py_ssize_t bias_bank                 # and from its bias, banks counted in the order of axes; 0 if all share one
-
-
-cdef class Unshared:
-    cdef readonly Convolution first          # with the weight of the first bank
-    cdef Banks banks
-    cdef Pass wanted                         # of first's three arrays the one that is computed; the others are given

@@ -44,8 +44,3 @@ cdef class Convolution:
         p.work, p.pixels, p.terms = self.work / n, self.pixels / n, self.terms
         p.weight_bytes, p.element_size = self.weight_bytes, self.element_size
         return p
-
-
-@cython.auto_pickle(False)
-cdef class Unshared:
-    pass

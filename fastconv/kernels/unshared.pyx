@@ -27,7 +27,7 @@ from libc.string cimport memcpy, memset
 from fastconv.kernels.activation cimport activate
 from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport share, whole
-from fastconv.kernels.layer cimport INPUT, RESULT, WEIGHT, Banks, Layer, Pass, Unshared
+from fastconv.kernels.layer cimport INPUT, RESULT, WEIGHT, Banks, Convolution, Layer, Pass
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, line_copier, line_copy, same_bits,
 )
@@ -843,9 +843,9 @@ cdef void fit(Plan* p) noexcept nogil:
         lay_out(p)
 
 
-cdef Plan planned(const Layer* s, const Banks* banks, Pass wanted, Py_ssize_t size, Py_ssize_t lanes,
-                  Py_ssize_t workers) noexcept nogil:
+cdef Plan planned(const Layer* s, Pass wanted, Py_ssize_t size, Py_ssize_t lanes, Py_ssize_t workers) noexcept nogil:
     cdef Plan p
+    cdef const Banks* banks = &s.banks
     cdef int axis
     memset(&p, 0, sizeof(p))
     p.s, p.banks, p.wanted, p.size, p.lanes, p.planes = s, banks, wanted, size, lanes, s.planes
@@ -928,10 +928,10 @@ cdef void compute_task(V* like, const Plan* p, Py_ssize_t index, char* memory) n
         compute_result(like, &t, index // p.runs % p.bank_rows, index % p.runs * p.run)
 
 
-cdef int run(V* like, const Layer* s, const Banks* banks, Pass wanted, Py_ssize_t workers) noexcept nogil:
+cdef int run(V* like, const Layer* s, Pass wanted, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
     cdef Py_ssize_t size = element_size(like), per_worker, n, i
-    cdef Plan p = planned(s, banks, wanted, size, sizeof(V) // size, workers)
+    cdef Plan p = planned(s, wanted, size, sizeof(V) // size, workers)
     cdef char* memory
     cdef char* scratch
     n = tasks(&p)
@@ -951,19 +951,17 @@ cdef int run(V* like, const Layer* s, const Banks* banks, Pass wanted, Py_ssize_
     return 0
 
 
-def compute(Unshared problem, Py_ssize_t workers):
+def compute(Convolution problem, Pass wanted, Py_ssize_t workers):
     """Computes the array that is wanted on `workers` threads. A gradient by the input is added to what is there."""
-    cdef const Layer* s = &problem.first.layer
-    cdef const Banks* banks = &problem.banks
-    cdef Pass wanted = problem.wanted
+    cdef const Layer* s = &problem.layer
     cdef int failed = -1
     with nogil:
-        if s.element == BOOL: failed = run(<vbool*> NULL, s, banks, wanted, workers)
-        elif s.element == UINT16: failed = run(<vint16*> NULL, s, banks, wanted, workers)
-        elif s.element == UINT32: failed = run(<vint32*> NULL, s, banks, wanted, workers)
-        elif s.element == UINT64: failed = run(<vint64*> NULL, s, banks, wanted, workers)
-        elif s.element == FLOAT32: failed = run(<vfloat*> NULL, s, banks, wanted, workers)
-        elif s.element == FLOAT64: failed = run(<vdouble*> NULL, s, banks, wanted, workers)
-        elif s.element == LONGDOUBLE: failed = run(<vlongdouble*> NULL, s, banks, wanted, workers)
+        if s.element == BOOL: failed = run(<vbool*> NULL, s, wanted, workers)
+        elif s.element == UINT16: failed = run(<vint16*> NULL, s, wanted, workers)
+        elif s.element == UINT32: failed = run(<vint32*> NULL, s, wanted, workers)
+        elif s.element == UINT64: failed = run(<vint64*> NULL, s, wanted, workers)
+        elif s.element == FLOAT32: failed = run(<vfloat*> NULL, s, wanted, workers)
+        elif s.element == FLOAT64: failed = run(<vdouble*> NULL, s, wanted, workers)
+        elif s.element == LONGDOUBLE: failed = run(<vlongdouble*> NULL, s, wanted, workers)
     if failed:
         raise MemoryError(f"no memory for the scratch of {workers} workers")
