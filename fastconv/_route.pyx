@@ -132,7 +132,7 @@ cdef str _sum_chosen(Convolution problem):
     """The direction of the tiles that win."""
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis]
+    cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis] // s.banks.tiles[axis]
     cdef double terms = problem.terms, along_filters
     if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
         return "filters"
@@ -229,6 +229,13 @@ _unshared = kernels("unshared")
 cdef Py_ssize_t _FEW_OUTPUTS = 16
 
 
+cdef bint _banks_take_turns(Convolution problem):
+    """Whether one layer with its banks in turn wins over a layer for each bank."""
+    cdef const Layer* s = &problem.layer
+    return not (s.filters * s.planes < _FEW_FILTERS and _depthwise.fits(problem)) and (
+        _sum_chosen(problem) == "filters")
+
+
 def run_tiled(Tiled tiled, algorithm, workers):
     """Compute a tiled layer or its gradient."""
     check_algorithm(algorithm, (*ALGORITHMS, "unshared"))
@@ -240,7 +247,11 @@ def run_tiled(Tiled tiled, algorithm, workers):
             tiled.result.fill(0)
         _unshared.compute(tiled.unshared(), tiled.wanted, count)
     elif tiled.wanted == RESULT:
-        run_layers(tiled.plain_layers(), algorithm, workers)
+        layers = tiled.banked_layers() if tiled.banks > 1 else []
+        if layers and (algorithm == "filters" or algorithm == "auto" and _banks_take_turns(layers[0])):
+            run_layers(layers, "filters", workers)    # what banks see in common is gathered once
+        else:
+            run_layers(tiled.plain_layers(), algorithm, workers)
     else:
         check_workers(workers)
         for layer in tiled.plain_layers():    # a phase's weights at a time

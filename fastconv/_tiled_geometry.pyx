@@ -52,6 +52,25 @@ cdef class Tiled:
         shape = self.weight.shape
         return self.out.size * prod(shape[self.rank + 2:]) * (4 if self.dtype.kind == "c" else 1)
 
+    def banked_layers(self):
+        """The records of layers that compute it, their banks in turn along the last two axes."""
+        cdef int outers = max(0, self.rank - 2), banked = self.rank - outers
+        steps = tuple([s * t for s, t in zip(self.window.stride, self.tiles)])[:outers] + self.window.stride[outers:]
+        layers = []
+        for place in product(*map(range, self.tiles[:outers])):
+            out = self.out[(Ellipsis, *[slice(p, None, t) for p, t in zip(place, self.tiles)],
+                            *(slice(None),) * banked)]
+            bias, banks = self.bias, prod(self.tiles[outers:])
+            if bias is not None and len(bias) > 1:
+                first = np.ravel_multi_index((*place, *(0,) * banked), self.tiles)
+                bias = bias[first:first + banks]
+            if out.size:
+                before = [b - p * s for b, p, s in zip(self.before, place, self.window.stride)]
+                layers.append(with_terms(self.x, self.weight[place], bias, out, steps, self.window.dilation,
+                                         (*before, *self.before[outers:]), self.window.boundary, self.activation,
+                                         banked))
+        return layers
+
     def plain_layers(self):
         """The records of layers that compute it bank by bank, or phase by phase."""
         if self.wanted == INPUT:

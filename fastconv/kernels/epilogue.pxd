@@ -19,6 +19,7 @@ cdef struct Epilogue:
     Py_ssize_t filters         # of a group, those of imaginary parts counted
     bint same_bytes            # results are stored as they are
     bint store_in_place        # and whole vectors of them, along pixels
+    Py_ssize_t step            # bytes from a result to its neighbour of the same bank
     line_copy scatter
 
 
@@ -28,6 +29,7 @@ cdef inline Epilogue epilogue_of(const Layer* s, Py_ssize_t size, Py_ssize_t lan
     e.filters = s.filters * s.planes
     e.same_bytes = same_bits(s.out_element, s.element)
     e.store_in_place = e.same_bytes and s.planes == 1 and s.out_stride[s.rank - 1] == size
+    e.step = s.out_stride[s.rank - 1] * s.banks.tiles[s.rank - 1]
     e.scatter = line_copier(s.element, s.out_element)
     return e
 
@@ -40,9 +42,9 @@ cdef inline Py_ssize_t filter_offset(const Layer* s, Py_ssize_t filter) noexcept
 
 # ---------------------------------------------------------------- bias and activation
 
-cdef inline void finish(V* sums, const Epilogue* e, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t rows,
-                        Py_ssize_t columns, const bint along_pixels) noexcept nogil:
-    cdef const char* bias = e.s.bias + (group * e.filters + filter) * e.size
+cdef inline void finish(V* sums, const Epilogue* e, Py_ssize_t group, Py_ssize_t bank, Py_ssize_t filter,
+                        Py_ssize_t rows, Py_ssize_t columns, const bint along_pixels) noexcept nogil:
+    cdef const char* bias = e.s.bias + bank * e.s.banks.bias_bank + (group * e.filters + filter) * e.size
     cdef Py_ssize_t r, c
     if e.s.bias != NULL:
         for r in range(rows):
@@ -64,7 +66,7 @@ ctypedef fused Scalar:
 cdef inline void store_turned(const Epilogue* e, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
                               const int rows) noexcept nogil:
     """The pixels of a transposed tile, whose rows hold TURNED, filter by filter."""
-    cdef Py_ssize_t f, step = e.s.out_stride[e.s.rank - 1]
+    cdef Py_ssize_t f, step = e.step
     cdef char* to
     cdef int r
     for f in range(n):
@@ -123,7 +125,7 @@ cdef inline void scatter_filters(const Epilogue* e, char* out, const char* sums,
 cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, char** out, Py_ssize_t filter,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """Pixel r goes to out[r]; `turned` is room for the tile transposed, TURNED pixels of it."""
-    cdef Py_ssize_t r = 0, m, n = min(columns * e.lanes, e.filters - filter), step = e.s.out_stride[e.s.rank - 1]
+    cdef Py_ssize_t r = 0, m, n = min(columns * e.lanes, e.filters - filter), step = e.step
     cdef bint turns = e.same_bytes and CAN_TURN and e.size >= 4 and e.lanes > 1 and e.s.out_filter > step
     while r < rows:
         m = pixels_to_turn(rows - r)

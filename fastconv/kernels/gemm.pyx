@@ -10,6 +10,9 @@ A *tile* of sums stays in registers while t passes by. Its vectors run along fil
 time spread over a vector; or along pixels, with one weight at a time spread (`along_pixels`). The latter suits few
 filters or short sums, whose results the former would have to transpose.
 
+Filters may take turns along the last two axes (see Banks in layer.pxd): then a tile's pixels, which may be anywhere in
+a block if its vectors run along filters, are those of one bank.
+
 The sum is cut where weights and patch would leave the caches; between the parts the sums wait in scratch. Every
 output is summed in the order of t, whatever the tile, the block or the worker.
 """
@@ -59,6 +62,7 @@ cdef struct Plan:
     Py_ssize_t size            # of an element
     Py_ssize_t lanes
     Grid grid
+    Py_ssize_t banks           # of filters, in turn along the last two axes
     Py_ssize_t padded_filters  # whole vectors of them
     Py_ssize_t panel           # filters of a tile at most
     Py_ssize_t tile_rows       # and pixels, if vectors run along filters
@@ -78,6 +82,7 @@ cdef struct Scratch:
     char* sums
     char* turned               # a tile transposed
     Place* places              # of the block's tiles
+    Py_ssize_t* first_place    # of each bank
     Py_ssize_t* at             # by pixel (by tile, along pixels): where it is in the patch
     char** out                 # and in out
     Tap* taps                  # of the part of the sum
@@ -85,9 +90,15 @@ cdef struct Scratch:
     Py_ssize_t* inner          # from a tap, to the terms that follow
     char* end
 
-# A tile's, among the pixels of a block.
+# A tile's pixels: which outputs they are at most, and where.
 cdef struct Place:
-    Py_ssize_t first           # pixel, in the order of rows
+    Py_ssize_t item
+    Py_ssize_t last_item
+    Py_ssize_t row
+    Py_ssize_t last_row
+    Py_ssize_t column
+    Py_ssize_t last_column
+    Py_ssize_t bank
     Py_ssize_t pixels
     Py_ssize_t index           # in `at` and `out`
 
@@ -134,27 +145,22 @@ cdef inline bint in_reach(const Layer* s, int axis, Py_ssize_t first, Py_ssize_t
     return not on_padding(s, axis, first, last, tap) and not on_padding(s, axis, first, last, tap + taps - 1)
 
 
-cdef const Tap* keep_taps(const Plan* p, const Block* b, const Cut* cut, Scratch* scratch, const Place* place,
+cdef const Tap* keep_taps(const Plan* p, const Cut* cut, Scratch* scratch, const Place* place,
                           Py_ssize_t* n_taps) noexcept nogil:
     """The taps that do not lie wholly on padding for a tile."""
     cdef const Layer* s = p.s
-    cdef Py_ssize_t first = place.first, last = first + place.pixels - 1
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t area = b.rows * b.columns, item = first // area, i, n = 0, way
-    cdef Py_ssize_t row = b.row + first % area // b.columns, last_row = b.row + last % area // b.columns
-    cdef Py_ssize_t column = b.column + first % b.columns, last_column = b.column + last % b.columns
+    cdef Py_ssize_t i, n = 0, way
     cdef const Tap* tap
-    if row != last_row:
-        column, last_column = b.column, b.column + b.columns - 1
-    if last // area != item or s.rank == 2 and (
-            in_reach(s, axis, column, last_column, cut.column, cut.columns)
-            and in_reach(s, axis - 1, row, last_row, cut.row, cut.rows)):
+    if place.last_item != place.item or s.rank == 2 and (
+            in_reach(s, axis, place.column, place.last_column, cut.column, cut.columns)
+            and in_reach(s, axis - 1, place.row, place.last_row, cut.row, cut.rows)):
         return scratch.taps
     for i in range(n_taps[0]):
         tap = scratch.taps + i
-        if not (on_padding(s, axis, column, last_column, cut.column + tap.column)
-                or on_padding(s, axis - 1, row, last_row, cut.row + tap.row)
-                or s.rank > 2 and not outer_origin(s, b.item + item, cut.outer + tap.outer, &way)):
+        if not (on_padding(s, axis, place.column, place.last_column, cut.column + tap.column)
+                or on_padding(s, axis - 1, place.row, place.last_row, cut.row + tap.row)
+                or s.rank > 2 and not outer_origin(s, place.item, cut.outer + tap.outer, &way)):
             scratch.kept[n] = tap[0]
             n += 1
     n_taps[0] = n
@@ -190,12 +196,24 @@ cdef inline Py_ssize_t panel_width(const Plan* p, Py_ssize_t filters) noexcept n
     return rows_of_tile(filters, PIXEL_ROWS) if p.along_pixels else min(p.panel, whole(filters, p.lanes))
 
 
-cdef const char* panel_of(const Plan* p, const Block* b, Part* part, Scratch* scratch, Py_ssize_t filter,
-                          Py_ssize_t width) noexcept nogil:
+cdef inline Layer layer_of_bank(const Layer* s, Py_ssize_t bank) noexcept nogil:
+    """The layer with the weights of one bank only."""
+    cdef Layer layer = s[0]
+    cdef Py_ssize_t columns = s.banks.tiles[s.rank - 1]
+    layer.weight += (bank // columns * s.banks.weight_tile[s.rank - 2]
+                     + bank % columns * s.banks.weight_tile[s.rank - 1])
+    return layer
+
+
+cdef const char* panel_of(const Plan* p, const Block* b, Part* part, Scratch* scratch, Py_ssize_t bank,
+                          Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """The panel's weights for a part of the sum, packed ahead or now."""
+    cdef Layer layer
     if p.s.packed != NULL:
-        return p.s.packed + ((b.group * p.padded_filters + filter) * p.terms + part.done * width) * p.size
-    part.finite = pack_panel(p.s, p.size, b.group, &part.cut, filter, width, scratch.weights)
+        return p.s.packed + (((bank * p.s.groups + b.group) * p.padded_filters + filter) * p.terms
+                             + part.done * width) * p.size
+    layer = layer_of_bank(p.s, bank)
+    part.finite = pack_panel(&layer, p.size, b.group, &part.cut, filter, width, scratch.weights)
     return scratch.weights
 
 
@@ -209,7 +227,7 @@ cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part,
     sum_filters(sums, part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights,
                 not part.first, columns * sizeof(V), place.pixels, columns)
     if part.last:
-        finish(sums, &p.epilogue, b.group, filter, place.pixels, columns, False)
+        finish(sums, &p.epilogue, b.group, place.bank, filter, place.pixels, columns, False)
         store_pixels(sums, &p.epilogue, scratch.turned, scratch.out + place.index, filter, place.pixels, columns)
 
 
@@ -227,7 +245,7 @@ cdef void tile_pixels(V* sums, const Plan* p, const Block* b, const Part* part, 
     sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps,
                scratch.inner, part.inner, weights, not part.first, step, part.ahead, part.ahead_pitch, width, columns)
     if part.last and not plain:
-        finish(sums, &p.epilogue, b.group, filter, width, columns, True)
+        finish(sums, &p.epilogue, b.group, place.bank, filter, width, columns, True)
         store_filters(sums, &p.epilogue, scratch.out[place.index], filter, place.pixels, width, columns)
 
 
@@ -237,7 +255,7 @@ cdef V* add_tile(V* sums, const Plan* p, const Block* b, const Part* part, Scrat
     cdef const Tap* taps = scratch.taps
     cdef Py_ssize_t n_taps = part.taps
     if part.finite and n_taps > 1 and p.s.boundary == FILL and not p.in_place:
-        taps = keep_taps(p, b, &part.cut, scratch, place, &n_taps)
+        taps = keep_taps(p, &part.cut, scratch, place, &n_taps)
     if p.along_pixels:
         tile_pixels(sums, p, b, part, scratch, place, taps, n_taps, weights, filter, width)
     else:
@@ -296,7 +314,8 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
             part.ahead = x + scratch.at[next_place.index] + min(line, next_place.pixels * p.size - 1)
             part.ahead_pitch = p.s.x_channel
             line += 64
-        sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, filter, width), filter, width)
+        sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, 0, filter, width),
+                        filter, width)
         filter += width
     return sums
 
@@ -304,7 +323,7 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
 cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch,
                    Py_ssize_t tiles) noexcept nogil:
     """Adds a part of the sum to all outputs of a block."""
-    cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, i
+    cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, bank, i
     cdef const char* weights
     see(p, b, part, scratch)
     part.ahead, part.ahead_pitch = scratch.patch, 0
@@ -314,9 +333,12 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
         return
     while filter < stop:
         width = panel_width(p, stop - filter)
-        weights = panel_of(p, b, part, scratch, filter, width)
-        for i in range(tiles):
-            sums = add_tile(sums, p, b, part, scratch, scratch.places + i, weights, filter, width)
+        for bank in range(p.banks):
+            if scratch.first_place[bank] == scratch.first_place[bank + 1]:
+                continue
+            weights = panel_of(p, b, part, scratch, bank, filter, width)
+            for i in range(scratch.first_place[bank], scratch.first_place[bank + 1]):
+                sums = add_tile(sums, p, b, part, scratch, scratch.places + i, weights, filter, width)
         filter += width
 
 
@@ -341,31 +363,82 @@ cdef inline char* row_target(const Plan* p, const Block* b, Py_ssize_t item, Py_
             + (b.row + row) * p.s.out_stride[axis - 1] + b.column * p.s.out_stride[axis])
 
 
-cdef Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
-    """Tiles of a few pixels, wherever in the block they are. Returns how many."""
-    cdef Py_ssize_t pixels = 0, item, row, column, q = 0, n = 0, rows, at
+# Of the rows, or the columns, of a block those that use one bank: first, first + step, ...
+cdef struct Turns:
+    Py_ssize_t first
+    Py_ssize_t n
+    Py_ssize_t step
+
+
+cdef inline Turns turns_of(Py_ssize_t bank, Py_ssize_t tile, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    """Of outputs start, start + 1, ..., counted from the start."""
+    cdef Turns t
+    t.first, t.step = (bank + tile - start % tile) % tile, tile
+    t.n = max(0, (n - t.first + tile - 1) // tile)
+    return t
+
+
+cdef inline Place place_of(const Block* b, const Turns* rows, const Turns* columns, Py_ssize_t first,
+                           Py_ssize_t pixels) noexcept nogil:
+    """Of pixels first..first+pixels-1 of a bank, in the order of rows."""
+    cdef Place place
+    cdef Py_ssize_t last = first + pixels - 1, area = rows.n * columns.n
+    place.pixels = pixels
+    place.item, place.last_item = b.item + first // area, b.item + last // area
+    place.row = b.row + rows.first + first % area // columns.n * rows.step
+    place.last_row = b.row + rows.first + last % area // columns.n * rows.step
+    place.column = b.column + columns.first + first % columns.n * columns.step
+    place.last_column = b.column + columns.first + last % columns.n * columns.step
+    if place.row != place.last_row:
+        place.column = b.column + columns.first
+        place.last_column = place.column + (columns.n - 1) * columns.step
+    return place
+
+
+cdef Py_ssize_t list_pixels(const Plan* p, const Block* b, Scratch* scratch, const Turns* rows, const Turns* columns,
+                            Py_ssize_t index) noexcept nogil:
+    """Where a bank's pixels are in the patch and in out, from `index` on in the tables. Returns how many."""
+    cdef Py_ssize_t n = index, item, row, column, at
     cdef char* out
     for item in range(b.items):
-        for row in range(b.rows):
-            at, out = row_at(p, b, item, row), row_target(p, b, item, row)
-            for column in range(b.columns):
-                scratch.at[pixels] = at + column * p.patch.columns.out_step * p.patch.column_pitch
-                scratch.out[pixels] = out + column * p.s.out_stride[p.s.rank - 1]
-                pixels += 1
-    while q < pixels:
-        rows = rows_of_tile(pixels - q, p.tile_rows)
-        if pixels >= p.tile_rows:
-            rows = p.tile_rows
-            q = min(q, pixels - rows)
-        scratch.places[n] = Place(q, rows, q)
-        q += rows
-        n += 1
+        for row in range(rows.n):
+            at = row_at(p, b, item, rows.first + row * rows.step)
+            out = row_target(p, b, item, rows.first + row * rows.step)
+            for column in range(columns.n):
+                scratch.at[n] = at + (columns.first + column * columns.step) * (
+                    p.patch.columns.out_step * p.patch.column_pitch)
+                scratch.out[n] = out + (columns.first + column * columns.step) * p.s.out_stride[p.s.rank - 1]
+                n += 1
+    return n - index
+
+
+cdef Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
+    """Tiles of a few pixels of one bank, wherever in the block they are. Returns how many."""
+    cdef Py_ssize_t tile = p.s.banks.tiles[p.s.rank - 1], index = 0, bank, pixels, q, taken, n = 0
+    cdef Turns rows, columns
+    for bank in range(p.banks):
+        scratch.first_place[bank] = n
+        rows = turns_of(bank // tile, p.s.banks.tiles[p.s.rank - 2], b.row, b.rows)
+        columns = turns_of(bank % tile, tile, b.column, b.columns)
+        pixels, q = list_pixels(p, b, scratch, &rows, &columns, index), 0
+        while q < pixels:
+            taken = rows_of_tile(pixels - q, p.tile_rows)
+            if pixels >= p.tile_rows:
+                taken = p.tile_rows
+                q = min(q, pixels - taken)
+            scratch.places[n] = place_of(b, &rows, &columns, q, taken)
+            scratch.places[n].bank, scratch.places[n].index = bank, index + q
+            q += taken
+            n += 1
+        index += pixels
+    scratch.first_place[p.banks] = n
     return n
 
 
 cdef Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
     """Tiles of vectors of pixels of a row. Returns how many."""
     cdef Py_ssize_t length = b.columns, run, q, n = 0, columns, at
+    cdef Turns all_rows = Turns(0, b.rows, 1), all_columns = Turns(0, b.columns, 1)
     cdef char* out
     for run in range(b.items * b.rows):
         at, out = row_at(p, b, run // b.rows, run % b.rows), row_target(p, b, run // b.rows, run % b.rows)
@@ -377,11 +450,14 @@ cdef Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexc
                 q = min(q, length - columns * p.lanes)
             else:
                 q = max(0, min(q, length - columns * p.lanes))
-            scratch.places[n] = Place(run * length + q, min(length - q, columns * p.lanes), n)
+            scratch.places[n] = place_of(b, &all_rows, &all_columns, run * length + q,
+                                         min(length - q, columns * p.lanes))
+            scratch.places[n].bank, scratch.places[n].index = 0, n
             scratch.at[n] = at + q * p.size
             scratch.out[n] = out + q * p.s.out_stride[p.s.rank - 1]
             q += columns * p.lanes
             n += 1
+    scratch.first_place[0], scratch.first_place[1] = 0, n
     return n
 
 
@@ -484,7 +560,7 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_
     cdef int axis = s.rank - 1
     memset(&p, 0, sizeof(p))
     p.s, p.size, p.lanes, p.along_pixels = s, size, lanes, along_pixels
-    p.grid = grid_of(s)
+    p.grid, p.banks = grid_of(s), s.banks.tiles[axis - 1] * s.banks.tiles[axis]
     p.panel = PIXEL_ROWS if along_pixels else share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
     p.tile_rows = THIN_ROWS if p.panel == lanes else FILTER_ROWS
     p.padded_filters = p.grid.filters if along_pixels else whole(p.grid.filters, lanes)
@@ -512,7 +588,7 @@ cdef Py_ssize_t tiles(const Plan* p) noexcept nogil:
     cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
     if p.along_pixels:    # one more where whole vectors are copied
         return panels * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
-    return panels * (pixels_of(&p.grid) // FILTER_ROWS + 3)
+    return panels * (pixels_of(&p.grid) // FILTER_ROWS + 3 * p.banks)
 
 
 # Scratch, a worker's part: patch (with room to read a tile too far), weights, sums, turned, tables.
@@ -524,7 +600,8 @@ cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     s.sums = s.weights + whole(p.packed_bytes, 64)
     s.turned = s.sums + p.sums_bytes
     s.places = <Place*> (s.turned + SLACK)
-    s.at = <Py_ssize_t*> (s.places + pixels)
+    s.first_place = <Py_ssize_t*> (s.places + pixels)
+    s.at = s.first_place + p.banks + 1
     s.out = <char**> (s.at + pixels)
     s.taps = <Tap*> (s.out + pixels)
     s.kept = s.taps + TERMS
@@ -564,8 +641,10 @@ cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noe
     return 0
 
 
-cdef bint pack_filters(const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t stop, char* to) noexcept nogil:
+cdef bint pack_filters(const Plan* p, Py_ssize_t bank, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t stop,
+                       char* to) noexcept nogil:
     """[panel][part of the sum][term][filter], of some filters. Whether all weights are finite."""
+    cdef Layer layer = layer_of_bank(p.s, bank)
     cdef Cut cut
     cdef Py_ssize_t width
     cdef bint finite = True, more
@@ -574,7 +653,7 @@ cdef bint pack_filters(const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ss
         cut = p.cut
         more = True
         while more:
-            finite = pack_panel(p.s, p.size, group, &cut, filter, width, to) and finite
+            finite = pack_panel(&layer, p.size, group, &cut, filter, width, to) and finite
             to += terms_of(&cut) * width * p.size
             more = next_cut(p.s, &p.cut, &cut)
         filter += width
@@ -584,17 +663,19 @@ cdef bint pack_filters(const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ss
 cdef Py_ssize_t run_packing(V* like, const Layer* s, bint along_pixels, char* to, bint* finite,
                             Py_ssize_t workers) noexcept nogil:
     """Packs the weights to `to`, if that is not NULL; returns the bytes it takes."""
-    cdef Py_ssize_t size = element_size(like), i, filter, panels, bytes, infinite = 0
+    cdef Py_ssize_t size = element_size(like), i, n, filter, panels, bytes, infinite = 0
     cdef Plan p = planned(s, size, sizeof(V) // size, along_pixels, 1)
     panels = (p.grid.filters + p.panel - 1) // p.panel
     bytes = p.terms * size
+    n = p.banks * s.groups * panels
     if to != NULL:
-        for i in prange(s.groups * panels, num_threads=<int> max(1, min(workers, s.groups * panels))):
+        for i in prange(n, num_threads=<int> max(1, min(workers, n))):
             filter = i % panels * p.panel
-            infinite += not pack_filters(&p, i // panels, filter, min(p.grid.filters, filter + p.panel),
+            infinite += not pack_filters(&p, i // panels // s.groups, i // panels % s.groups, filter,
+                                         min(p.grid.filters, filter + p.panel),
                                          to + (i // panels * p.padded_filters + filter) * bytes)
         finite[0] = infinite == 0
-    return s.groups * p.padded_filters * bytes
+    return p.banks * s.groups * p.padded_filters * bytes
 
 
 cdef Py_ssize_t packing(const Layer* s, bint along_pixels, char* to, bint* finite, Py_ssize_t workers) noexcept nogil:

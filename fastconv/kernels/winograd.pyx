@@ -213,7 +213,7 @@ cdef void store_row(R* sums, const Plan* p, const Block* b, char* out, char* tur
     """A row of pixels of a panel of filters."""
     cdef Py_ssize_t q = 0, rows, i, step = p.s.out_stride[p.s.rank - 1]
     cdef char* at[TURNED]
-    finish(sums, &p.epilogue, b.group, filter, pixels, columns, False)
+    finish(sums, &p.epilogue, b.group, 0, filter, pixels, columns, False)
     while q < pixels:
         rows = rows_of_tile(pixels - q, TURNED)
         for i in range(rows):
