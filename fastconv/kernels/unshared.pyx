@@ -37,13 +37,15 @@ from fastconv.kernels.patch cimport (
 )
 from fastconv.kernels.simd cimport (
     COLUMNS, V, ZEROS, add, add_across, add_elements, add_spread, adds_across, element_size, first_elements,
-    multiply_add, multiply_add_vectors, turn, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
+    multiply_add, multiply_add_vectors, prefetch, turn, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.weights cimport tap_origin
 
 cdef enum:
     MAX_SUMS = 16              # of a tile
-    RUN = 16                   # positions of a row that are taken together
+    RUN = 64                   # positions of a row that are taken together: long rows of x are read at once
+    SHORT_RUN = 16             # not to be cut further for the sake of workers
+    TASKS_A_WORKER = 4         # for an even split
     TERMS = 2048               # of a sum taken at once
     ROWS = 4                   # of a tile of a gradient
     SEEN = 64 * 1024           # bytes of rows that the samples see at some positions: part of a second-level cache
@@ -51,6 +53,8 @@ cdef enum:
     PATCH = 512 * 1024         # bytes of x gathered at once
     COPIED = 256 * 1024        # bytes of weights that are not read where they lie
     SLACK = 4096               # bytes
+    AHEAD = 2048               # bytes: memory is asked for weights that early, by which a sum no longer waits
+    AHEAD_OF_ROWS = 8192       # where a tile reads several rows
 
 cdef struct Plan:
     const Layer* s
@@ -146,6 +150,7 @@ cdef inline void dot(V* like, char* to, Py_ssize_t to_pitch, const char** weight
         total[r] = (<volatile V*> ZEROS)[0]
     while i < last:
         for r in range(rows):
+            prefetch(weights[r] + i + AHEAD_OF_ROWS, 0)
             w = (<volatile V*> (weights[r] + i))[0]
             for s in range(samples):
                 total[s * rows + r] = multiply_add_vectors(
@@ -188,6 +193,7 @@ cdef inline void dot_by_samples(V* like, char* to, const char* weights, const V*
     for r in range(lanes):
         total[r] = (<volatile V*> ZEROS)[0]
     while i + lanes <= n:
+        prefetch(weights + i * size + AHEAD, 0)
         for r in range(lanes):
             total[r] = multiply_add(total[r], (<volatile V*> seen)[i + r], weights + (i + r) * size)
         i += lanes
@@ -581,7 +587,8 @@ cdef inline void sum_rows(V* like, const Task* t, Py_ssize_t first, Py_ssize_t p
     cdef const char* weights[MAX_SUMS]
     cdef const char* seen[MAX_SUMS]
     cdef Py_ssize_t n = positions * filters, i = 0, q = 0, f = 0, k, bytes = terms_of(&t.cut) * p.size
-    cdef Py_ssize_t by_position = filters * p.row, by_filter = p.row, whole = whole_vectors(p, t.samples, like) * p.lanes
+    cdef Py_ssize_t by_position = filters * p.row, by_filter = p.row
+    cdef Py_ssize_t whole = whole_vectors(p, t.samples, like) * p.lanes
     cdef Py_ssize_t held = (t.samples - whole) * p.planes * p.row
     cdef const char* bank = t.weights
     cdef char* to = t.sums + (first * t.filters + filter - t.filter) * p.size
@@ -819,6 +826,8 @@ cdef void lay_out(Plan* p) noexcept nogil:
     p.patch = patch_of(p.s, p.size, &p.cut, 1, p.run, False, False)
     p.patch.padded = False
     p.pitch = whole(p.run * p.filters_at_once * p.size, 64) + 64
+    p.runs = (p.banks.tiles[p.s.rank - 1] + p.run - 1) // p.run
+    p.filter_blocks = (p.s.filters + p.filters_at_once - 1) // p.filters_at_once
 
 
 cdef bint too_large(const Plan* p) noexcept nogil:
@@ -865,14 +874,15 @@ cdef Plan planned(const Layer* s, Pass wanted, Py_ssize_t size, Py_ssize_t lanes
     while wanted == INPUT and p.cut.channels > p.planes and inputs_apart(&p) < workers:
         p.cut.channels = share(s.channels, p.cut.channels // p.planes // 2) * p.planes
     fit(&p)
+    while wanted != INPUT and workers > 1 and p.run > SHORT_RUN and tasks(&p) < TASKS_A_WORKER * workers:
+        p.run = (p.run + 1) // 2
+        fit(&p)
     p.in_place = wanted != WEIGHT and lie_in_order(s, size)
     p.positions = max(1, min(p.run, SEEN // (p.samples_at_once * p.planes * p.row)))
     p.copied = p.filters_at_once
     if not p.in_place:
         p.positions = max(1, min(p.positions, COPIED // (p.filters_at_once * p.row)))
         p.copied = max(1, min(p.copied, COPIED // p.row))
-    p.runs = (banks.tiles[s.rank - 1] + p.run - 1) // p.run
-    p.filter_blocks = (s.filters + p.filters_at_once - 1) // p.filters_at_once
     p.copy_weights = line_copier(s.weight_element, s.element)
     p.copy_weights_back = line_copier(s.element, s.weight_element)
     p.copy_out, p.copy_out_back = line_copier(s.element, s.out_element), line_copier(s.out_element, s.element)
