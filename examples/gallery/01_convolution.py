@@ -55,7 +55,7 @@ assert (correlated != correlated[::-1]).any()
 
 figure, rows = plt.subplots(4, 1, figsize=(10, 6), sharex=True, sharey=True, layout="constrained")
 for axes, values, colour, title in zip(rows, [x, w, convolved, correlated], [GREY, ORANGE, BLUE, GREEN], [
-        "The signal", "The kernel", "Convolution: where the signal has a one, the kernel as it is; at a two, twice as high",
+        "The signal", "The kernel", "Convolution: the kernel as it is, at each one; at a two, twice as high",
         "Correlation: the kernel turned round"], strict=True):
     axes.bar(np.arange(len(values)), values, color=colour)
     axes.set_title(title, loc="left", fontsize=12)
