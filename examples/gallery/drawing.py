@@ -1,4 +1,4 @@
-"""What the gallery's pages draw with: pictures, small arrays as cells with their numbers, and frames around windows.
+"""What the gallery's pages draw with: pictures, small arrays as cells with numbers, frames around windows, graphs.
 
 Row 0 is on top, and the cell of row ``r`` and column ``c`` has its middle at ``(c, r)``, as in `matplotlib`'s `imshow`.
 """
@@ -46,3 +46,20 @@ def frame(axes, row, column, rows, columns, colour=RED, **options):
     outline = Rectangle((column - 0.5, row - 0.5), columns, rows,
                         **{"fill": False, "ec": colour, "lw": 3, "zorder": 3, **options})
     return axes.add_patch(outline)
+
+
+def connections(axes, matrix, colours):
+    """The graph of a layer: a line for each weight but zero. The first and the last column are those of the padding."""
+    outputs, inputs = matrix.shape
+    for i, j in np.argwhere(matrix):
+        axes.plot([j, i + 1], [0, 1], color=colours[i, j], lw=2.5, zorder=1)
+    padding = range(0, inputs, inputs - 1) if matrix[:, 0].any() else ()
+    for height, nodes, colour in (
+            (0, range(1, inputs - 1), PALE), (0, padding, GREY), (1, range(1, outputs + 1), PALE)):
+        axes.scatter(nodes, [height] * len(nodes), s=420, color=colour, edgecolors=INK, zorder=2)
+        for node in nodes:
+            axes.text(node, height, node if colour == PALE else 0, ha="center", va="center", zorder=3)
+    for height, label in ((-0.4, "input"), (1.4, "output")):
+        axes.text((inputs - 1) / 2, height, label, ha="center", va="center", fontsize=11)
+    axes.set(xlim=(-0.5, inputs - 0.5), ylim=(-0.55, 1.55))
+    axes.axis("off")
