@@ -29,6 +29,7 @@ pictures.mkdir(exist_ok=True)
 # * convolution: ``y[n] = sum(x[n - t] * w[t])``, the weights in the opposite order.
 #
 # ``n`` runs over all places where the two meet; :doc:`the next page </gallery/02_padding>` tells of other choices.
+#
 # So the convolution puts a copy of the kernel, as it is, where the signal has a single one. In the correlation the
 # copy is turned round. Turn the kernel round first, and each becomes the other.
 
@@ -154,7 +155,7 @@ print(f"with the mean left in, the largest sum is at row {r}, column {c}: blank 
 assert paper.min() > 230
 
 figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 10), layout="constrained")
-show(top, page, f'The word "markers", cut out at the thick frame, and where it was found ({len(found)} times)')
+show(top, page, f"The word 'markers', cut out at the thick frame, and where it was found ({len(found)} times)")
 for r, c in found:
     frame(top, r, c, *template.shape, lw=4 if score[r, c] > 0.99 else 2)
     bottom.annotate(f"{score[r, c]:.2f}", (c + 1, r - 1), (15, 22), textcoords="offset points", fontsize=12,
