@@ -17,6 +17,7 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 
 import fastconv
 
+# sphinx_gallery_thumbnail_number = 2
 pictures = Path("gallery-output")
 pictures.mkdir(exist_ok=True)
 
@@ -60,7 +61,7 @@ for axes, values, colour, title in zip(rows, [x, w, convolved, correlated], [GRE
         "Correlation: the kernel turned round"], strict=True):
     axes.bar(np.arange(len(values)), values, color=colour)
     axes.set_title(title, loc="left", fontsize=12)
-rows[-1].set(xlabel="position n", xticks=range(len(convolved)), yticks=[0, 4, 8])
+rows[-1].set(xlabel="index in the result", xticks=range(len(convolved)), yticks=[0, 4, 8])
 figure.savefig(pictures / "01_convolution.png")
 
 # %%

@@ -16,6 +16,7 @@ from drawing import GREY, ORANGE, PALE, RED, SKY, frame, show
 
 import fastconv
 
+# sphinx_gallery_thumbnail_number = 3
 pictures = Path("gallery-output")
 pictures.mkdir(exist_ok=True)
 

@@ -83,8 +83,8 @@ for name, weights in {"dense": dense_weights, "local": local_weights, "convoluti
     assert set(matrices[name].ravel()) - {0} <= set(weights.ravel())
 
 # %%
-# One letter and one colour is one weight. Grey circles, and the columns outside the frame, are the padding: where it is
-# an input like the others, nothing needs to be padded.
+# One letter and one colour is one weight. The grey circles, and the columns outside the frame, are the padding: two
+# more inputs, which are zero.
 
 wide = np.eye(n + 2, dtype=int)[:, None]
 drawn = {
@@ -122,16 +122,18 @@ figure.savefig(pictures / "03_dense_to_convolution.png")
 # kernel of 3 x 3, it has 9, and the matrix has bands within bands.
 
 ones, kernel = np.eye(25, dtype=int), np.arange(1, 10).reshape(1, 1, 3, 3)
-picture = fastconv.conv2d(ones.reshape(25, 1, 5, 5), kernel, padding="same")
 unshared = np.arange(1, 76).reshape(25, 1, 1, 3)
+separate = fastconv.local_conv(ones[:, None], unshared, padding="same")
+picture = fastconv.conv2d(ones.reshape(25, 1, 5, 5), kernel, padding="same")
 large = {
-    "Dense: 625 weights": np.arange(1, 626).reshape(25, 25),
-    "Local: 25 x 3 weights": fastconv.local_conv(ones[:, None], unshared, padding="same")[:, 0].T,
-    "Convolution: 3 weights": convolution(ones[:, None])[:, 0].T,
-    "Convolution in 2-D: 9 weights": picture.reshape(25, 25).T,
+    "Dense:\n625 multiplications, 625 weights": np.arange(1, 626).reshape(25, 25),
+    "Locally connected:\n25 x 3 multiplications, 25 x 3 weights": separate[:, 0].T,
+    "Convolution:\n25 x 3 multiplications, 3 weights": convolution(ones[:, None])[:, 0].T,
+    "Convolution of 5 x 5 pixels:\n25 x 9 multiplications, 9 weights": picture.reshape(25, 25).T,
 }
+assert counts(25, 9)["convolution"] == (25 * 9, 9)
 assert [len(np.unique(matrix[matrix > 0])) for matrix in large.values()] == [625, 75 - 2, 3, 9]
-figure, row = plt.subplots(1, 4, figsize=(14, 4), layout="constrained")
+figure, row = plt.subplots(1, 4, figsize=(14, 4.2), layout="constrained")
 for axes, (title, matrix) in zip(row, large.items(), strict=True):
     show(axes, np.where(matrix, matrix, np.nan), title, cmap="viridis")
     axes.set(xticks=[], yticks=[], frame_on=True)

@@ -17,6 +17,7 @@ from scipy import signal
 
 import fastconv
 
+# sphinx_gallery_thumbnail_number = 2
 pictures = Path("gallery-output")
 pictures.mkdir(exist_ok=True)
 
