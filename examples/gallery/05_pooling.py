@@ -120,7 +120,7 @@ for place, side, name in ((0, 1, "answers"), (1, 5, "maxima of 5 x 5")):
          cmap=ListedColormap([BLUE, RED]))
 axes[1, 2].plot(sides, [100 * part for part in share], "o-", color=RED, label="maxima that changed")
 axes[1, 2].plot(sides, [100 * change / drift[0] for change in drift], "s--", color=BLUE,
-                label="average change of the averages,\nin per cent of the answers'")
+                label="mean change of the averages,\nrelative to that of the answers")
 axes[1, 2].set(xlabel="side of the window (pixels)", ylabel="per cent", ylim=(0, 104), xticks=sides)
 axes[1, 2].set_title("The larger the window, the less changes", loc="left", fontsize=12)
 axes[1, 2].legend(frameon=False)

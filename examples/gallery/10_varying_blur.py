@@ -32,11 +32,11 @@ dy, dx = np.mgrid[:size, :size] - size // 2
 along = (dx * row - dy * column) / radius            # offset of a tap along the streak, and across it
 across = (dx * column + dy * row) / radius
 blurs = np.exp(-(along / (0.5 + 0.025 * radius))**2 / 2 - (across / 0.6)**2 / 2)
-blurs /= blurs.sum((2, 3), keepdims=True)            # (200, 200, 9, 9): each pixel keeps its light
+blurs /= blurs.sum((2, 3), keepdims=True)            # (200, 200, 9, 9): each pixel's taps add up to 1
 
 # %%
-# The weight of `local_conv` is (outputs, output channels, input channels, taps), each but the channels one for each
-# axis. There is one channel; the three colours are a batch.
+# The weight of `local_conv` has the output's rows and columns in front of what an ordinary weight has, output channels,
+# input channels, and the taps' rows and columns. There is one channel; the three colours are a batch.
 weight = blurs[:, :, None, None]
 turned = fastconv.local_conv(sky[:, None], weight, padding="same", padding_mode="replicate")[:, 0]
 print(f"{weight.size} weights of shape {weight.shape}, a picture of {sky.shape} -> {turned.shape}")
