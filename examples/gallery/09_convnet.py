@@ -129,13 +129,18 @@ def backward(layers, dy):
     return dy
 
 
-def loss(scores, truth):
-    """Softmax makes probabilities of scores. The loss is minus the logarithm of the true digit's, on average."""
+def softmax(scores):
+    """Probabilities of scores: positive numbers whose sum is 1."""
     p = np.exp(scores - scores.max(1, keepdims=True))
-    p /= p.sum(1, keepdims=True)
-    dy, rows = p.copy(), np.arange(len(truth))
-    dy[rows, truth] -= 1
-    return -np.log(p[rows, truth]).mean(), dy / len(truth)
+    return p / p.sum(1, keepdims=True)
+
+
+def loss(scores, truth):
+    """Cross-entropy, minus the logarithm of the true digit's probability on average, and its gradient."""
+    p, rows = softmax(scores), np.arange(len(truth))
+    value = -np.log(p[rows, truth]).mean()
+    p[rows, truth] -= 1
+    return value, p / len(truth)
 
 
 # %%
@@ -198,7 +203,8 @@ class Adam:
 def epochs(layers, rng):
     """Train, and stop after each epoch for whoever wants to look."""
     adam, total = Adam(layers), EPOCHS * (len(train_x) // BATCH)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(train_x, ((0, 0), (0, 0), (1, 1), (1, 1))), (8, 8), (2, 3))
+    padded = np.pad(train_x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (8, 8), (2, 3))
     for _ in range(EPOCHS):
         order = rng.permutation(len(train_x))
         for batch in order[:total // EPOCHS * BATCH].reshape(-1, BATCH):
@@ -225,56 +231,119 @@ print("loss, accuracy: training", history[-1, 0].round(4), "held out", history[-
 assert history[-1, 1, 1] >= 0.98
 
 # %%
-# One pass over the training digits is an epoch. The held-out curves follow the training ones: what it learns is digits,
-# not these digits.
+# An epoch is once through the training digits. The curve of the held-out digits follows that of the training: what is
+# learnt is digits, not these digits.
 
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for part, name, color in ((0, "training", BLUE), (1, "held out", ORANGE)):
-    axes[0].semilogy(np.arange(1, EPOCHS + 1), history[:, part, 0], color=color, label=name)
-    axes[1].plot(np.arange(1, EPOCHS + 1), 100 * history[:, part, 1], color=color, label=name)
-axes[0].set(title="The loss falls ...", xlabel="epoch", ylabel="loss (logarithmic)")
-axes[1].set(title=f"... and {history[-1, 1, 1]:.1%} of the held-out digits are read correctly", xlabel="epoch",
-            ylabel="correct, %", ylim=(88, 100.3))
-axes[0].legend()
-axes[1].grid(alpha=0.3)
+    left.semilogy(np.arange(1, EPOCHS + 1), history[:, part, 0], color=color, label=name)
+    right.plot(np.arange(1, EPOCHS + 1), 100 * history[:, part, 1], color=color, label=name)
+left.set(title="The loss falls ...", xlabel="epoch", ylabel="loss, logarithmic")
+right.set(title=f"... until {100 * history[-1, 1, 1]:.1f} % of the held-out digits are read correctly",
+          xlabel="epoch", ylabel="read correctly, %", ylim=(79, 100.5))
+left.legend()
+right.grid(alpha=0.3)
 figure.savefig(pictures / "09_convnet.png")
 
 # %%
 # What the first layer has learnt
 # -------------------------------
-# Its 16 filters, and what each of them sees in one digit, after `Relu`.
+# Most filters answer to edges of some direction: ink on one side, none on the other.
 
-weight = plain[0].parameters[0][:, 0]
-maps = plain[1].forward(plain[0].forward(test_x[:1]))[0]
-figure = plt.figure(figsize=(11, 4.2), layout="constrained")
-left, middle, right = figure.subfigures(1, 3, width_ratios=[0.6, 1, 1])
-for part, title, array, style in (
-        (left, "A held-out digit", test_x[:1, 0], {"cmap": "gray"}),
-        (middle, "The 16 filters (orange: +, purple: -)", weight, {"cmap": "PuOr_r", "vmin": -abs(weight).max(), "vmax": abs(weight).max()}),
-        (right, "What each of them sees in it", maps, {"cmap": "gray", "vmin": 0, "vmax": maps.max()})):
+
+def mosaic(part, title, array, **style):
+    """A square of small pictures, all on one scale."""
     part.suptitle(title)
     side = int(len(array) ** 0.5)
-    for axis, picture in zip(part.subplots(side, side, squeeze=False).flat, array, strict=True):
-        axis.imshow(picture, **style)
-        axis.set(xticks=[], yticks=[])
+    for axes, picture in zip(part.subplots(side, side, squeeze=False).flat, array, strict=True):
+        axes.imshow(picture, **style)
+        axes.set(xticks=[], yticks=[])
+
+
+filters = plain[0].parameters[0][:, 0]
+maps = plain[1].forward(plain[0].forward(test_x[:1]))[0]
+figure = plt.figure(figsize=(11, 4.2), layout="constrained")
+parts = figure.subfigures(1, 3, width_ratios=[0.8, 1, 1])
+mosaic(parts[0], "A held-out digit", test_x[:1, 0], cmap="gray_r")
+mosaic(parts[1], "The filters: orange adds, purple subtracts", filters, cmap="PuOr_r", vmin=-1.2, vmax=1.2)
+mosaic(parts[2], "Where each of them answers", maps, cmap="gray_r", vmin=0, vmax=maps.max())
 figure.savefig(pictures / "09_convnet-filters.png")
 
 # %%
 # What it gets wrong
 # ------------------
-# The twelve held-out digits whose true name it gives the lowest probability. Most of them are read correctly all the same.
+# Those first, then those that it reads correctly but is the least sure of.
 
-scores = forward(plain, test_x)
-probability = np.exp(scores - scores.max(1, keepdims=True))
-probability /= probability.sum(1, keepdims=True)
-hardest = np.argsort(probability[np.arange(len(test_t)), test_t])[:12]
-wrong = int((scores.argmax(1) != test_t).sum())
-figure, axes = plt.subplots(2, 6, figsize=(11, 4.6), layout="constrained")
-for axis, i in zip(axes.flat, hardest, strict=True):
-    read = probability[i].argmax()
-    axis.imshow(test_x[i, 0], cmap="gray_r")
-    axis.set_title(f"{read} ({probability[i, read]:.0%})" + (f", but is {test_t[i]}" if read != test_t[i] else ""),
-                   color="black" if read == test_t[i] else ORANGE)
-    axis.set(xticks=[], yticks=[])
-figure.suptitle(f"{wrong} of {len(test_t)} read wrongly (orange); the other {12 - wrong} are the most doubtful of those read correctly")
+probability = softmax(forward(plain, test_x))
+read, rows = probability.argmax(1), np.arange(len(test_t))
+hardest = np.lexsort((probability[rows, test_t], read == test_t))[:12]
+figure, axes = plt.subplots(2, 6, figsize=(11, 4.8), layout="constrained")
+for place, i in zip(axes.flat, hardest, strict=True):
+    right = read[i] == test_t[i]
+    place.imshow(test_x[i, 0], cmap="gray_r")
+    place.set_title(f"{read[i]}, sure to {100 * probability[i].max():.0f} %" if right
+                    else f"{test_t[i]}, read as {read[i]}", color="black" if right else ORANGE)
+    place.set(xticks=[], yticks=[])
+figure.suptitle(f"{(read != test_t).sum()} of {len(test_t)} are read wrongly (orange); "
+                "then come those of which the network is the least sure")
 figure.savefig(pictures / "09_convnet-errors.png")
+
+# %%
+# A tiled first layer
+# -------------------
+# A convolution uses the same filters everywhere. A tiled layer has several banks of them, here 2 x 2, which alternate
+# like the fields of a chessboard: the output at ``(r, c)`` uses bank ``(r % 2, c % 2)``. The pool behind it then takes
+# the largest of four *different* filters' answers, and if these were turned copies of each other, its result would
+# hardly change when the digit turns. Nobody tells them to be: do they learn it?
+
+
+class TiledConvolution:
+    """As `Convolution`, but each position in a tile of 2 x 2 has weights and biases of its own."""
+
+    def __init__(self, rng, channels, maps):
+        self.parameters = [rng.normal(0, np.sqrt(2 / (9 * channels)), (2, 2, maps, channels, 3, 3)),
+                           np.zeros((2, 2, maps))]
+
+    def forward(self, x):
+        self.x = x
+        return fastconv.tiled_conv(x, *self.parameters, padding=1)
+
+    def backward(self, dy):
+        weight = self.parameters[0]
+        self.gradients = [grad.tiled_conv_weight(self.x, weight.shape, dy, padding=1), grad.tiled_conv_bias(dy, (2, 2))]
+        return grad.tiled_conv_input(self.x.shape, weight, dy, padding=1)
+
+
+rng = np.random.default_rng(2)
+check_gradients(network(rng, TiledConvolution(rng, 1, 16), 16), rng)
+
+# %%
+# All learn upright digits only, three times each from other random weights, and read digits turned by up to 45 degrees.
+# A fair comparison has the same number of feature maps, or the same number of weights in the first layer. Here are both.
+
+
+def trained(layer, maps, seed):
+    rng = np.random.default_rng(seed)
+    layers = network(rng, layer(rng, 1, maps), maps)
+    for _ in epochs(layers, rng):
+        pass
+    return layers
+
+
+SEEDS = 3
+RIVALS = ((Convolution, 16, "plain", BLUE), (TiledConvolution, 16, "tiled", ORANGE), (TiledConvolution, 4, "tiled", GREEN))
+angles = np.arange(-45, 46, 5)
+turned = [ndimage.rotate(test_x, angle, (3, 2), reshape=False, order=1) for angle in angles]
+jobs = [(layer, maps, seed) for layer, maps, *_ in RIVALS for seed in range(SEEDS)]
+networks = [trained(*job) for job in tqdm(jobs, "comparing")]
+score = 100 * np.array([[accuracy(layers, x) for x in turned] for layers in networks]).reshape(3, SEEDS, -1)
+figure, axes = plt.subplots(figsize=(11, 6), layout="constrained")
+for (_, maps, name, color), first, runs in zip(RIVALS, networks[::SEEDS], score, strict=True):
+    label = f"{name}, {maps} maps, {first[0].parameters[0].size} weights in the first layer"
+    print(f"{label:<50}", " ".join(f"{angle:+d}: {s:.1f} %" for angle, s in zip(angles[::3], runs.mean(0)[::3])))
+    axes.plot(angles, runs.mean(0), color=color, label=label)
+    axes.fill_between(angles, runs.min(0), runs.max(0), color=color, alpha=0.15)
+axes.legend()
+figure.savefig(pictures / "09_convnet-turned.png")
+upright = score[:, :, angles == 0]
+print(upright[...,0])
