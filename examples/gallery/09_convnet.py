@@ -347,8 +347,8 @@ for (_, _, name, color), layers, runs in zip(RIVALS, networks[::SEEDS], correct,
     print(f"{label:<27}", "read correctly, %, at -45, -30, ... 45 degrees:", *runs.mean(0)[::3].round(1))
     curves.plot(angles, runs.mean(0), color=color, label=label)
     curves.fill_between(angles, runs.min(0), runs.max(0), color=color, alpha=0.15, lw=0)
-curves.set(title="Tiling the first layer does not make the network read turned digits",
-           xlabel="turned by, degrees", ylabel="read correctly, %", xticks=angles[::3], xlim=(-52.5, 52.5), ylim=(0, 102))
+curves.set(title="Tiling the first layer does not make the network read turned digits", xlabel="turned by, degrees",
+           ylabel="read correctly, %", xticks=angles[::3], xlim=(-52.5, 52.5), ylim=(0, 102))
 curves.grid(alpha=0.3)
 curves.legend(title="first layer (mean and range of three trainings)", loc="lower center")
 for axes, x in zip(samples, turned[::3], strict=True):
@@ -360,10 +360,10 @@ mosaic(right, "Four maps of a tiled layer, a row each:\nthe four filters of a ma
 figure.savefig(pictures / "09_convnet-turned.png")
 
 # %%
-# They do not. With as many maps, and four times the weights, the tiled layer is no better than the plain one, upright or
-# turned; with as many weights, and a quarter of the maps, it is a little worse. Tiling gives the freedom to learn more
-# than shifts, but upright digits give no reason to. It also takes something away: each filter sees only a quarter of
-# the positions, so that it has fewer examples to learn from.
+# They do not. With as many maps, and four times the weights, the tiled layer is no better than the plain one, upright
+# or turned; with as many weights, and a quarter of the maps, it is a little worse. Tiling gives the freedom to learn
+# more than shifts, but upright digits give no reason to. It also takes something away: each filter sees only a quarter
+# of the positions, so that it has fewer examples to learn from.
 
 upright = correct[:, :, list(angles).index(0)]
 print("upright, each training:", *upright.round(1))
