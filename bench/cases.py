@@ -8,6 +8,7 @@ from pathlib import Path
 import inputs
 import layer_inputs
 import pool_inputs
+import tiled_inputs
 
 SHAPES = Path(__file__).parent / "shapes"
 
@@ -29,8 +30,8 @@ class Suite:
     products : callable
         ``products(*inputs)``: multiply-adds of the direct algorithm.
     axes : tuple of str
-        The columns that the plot shows as panels, as colours and along the axis; an empty name for none, "layer" or
-        "pool" for one in words.
+        The columns that the plot shows as panels, as colours and along the axis; an empty name for none, "layer",
+        "pool" or "tiled" for one in words.
     workers : tuple of str
         Thread counts that replace those of the command line.
     public : bool
@@ -89,6 +90,8 @@ SUITES = {
     "layer_kinds": _layers("transposed, 1-D and 3-D layers, float32"),
     "layer_gradients": _layers("gradients of layers, float32"),
     "layer_builds": _layers("layers with the build in use and the lesser ones", workers=("1",), public=False),
+    "tiled": Suite("tiled and local layers", tiled_inputs.typed_label, tiled_inputs.arrays, tiled_inputs.reference,
+                   layer_inputs.products, ("", "dtype", "tiled"), rates=True),
     "pools": _pools("pooling, float32, channels first", pool_inputs.label, ("", "", "pool")),
     "pool_dtypes": _pools("pooling in other dtypes", pool_inputs.typed_label, ("", "dtype", "pool")),
 }

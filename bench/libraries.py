@@ -1,7 +1,7 @@
 """The libraries that are timed, how each is told its threads, and the table of the ways to call them.
 
-The ways themselves, one small function each, are in ``filters.py``, ``layers.py`` and ``pools.py``; ``methods.py`` has
-them all.
+The ways themselves, one small function each, are in ``filters.py``, ``layers.py``, ``pools.py`` and ``tiled.py``;
+``methods.py`` has them all.
 """
 import os
 from collections.abc import Callable
@@ -36,13 +36,15 @@ LIBRARIES = {
     "torch": Library("torch"),
     "onnxruntime": Library("onnxruntime", besides=("onnx",)),
     "astropy": Library("astropy"),
+    "jax": Library("jax", {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}),
     "peak": Library("peak"),
     "peak x86-64-v3": Library("peak", {"FASTCONV_ISA": "x86-64-v3"}),
     "read": Library("read"),
 }
 FLOATS = "fdFD"
 THREAD_VARIABLES = (
-    "FASTCONV_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    "FASTCONV_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+    "NPROC")    # XLA's
 
 
 # By default glibc returns blocks of some MiB to the system, or not, as the process's history has it; whoever is unlucky

@@ -12,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator, PercentFormatter
 from pool_inputs import label as pool
 from results import named, own, path, ratio, rivals
+from tiled_inputs import label as tiled
 
 SLOWER = "#f6dcd8"
 NEAR = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.7, 2, 2.5, 3, 4]    # ticks where all ratios are near 1
-WORDS = {"layer": layer, "pool": pool}    # columns that are no columns
+WORDS = {"layer": layer, "pool": pool, "tiled": tiled}    # columns that are no columns
 LONG = {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}    # for what is many words
 
 
@@ -120,8 +121,9 @@ def _title(result: dict) -> str:
 
 
 def plot(folder: Path, result: dict) -> Path:
-    """Panels: across, the first of the suite's columns; down, the numbers of threads."""
+    """Panels: across, the first of the suite's columns; down, the numbers of threads. A bar needs somebody to beat."""
     matplotlib.use("Agg")
+    result = result | {"rows": [row for row in result["rows"] if row["best peer"]] or result["rows"]}
     columns, counts = SUITES[result["suite"]].axes, result["workers"]
     panels = _values(result, columns[0])
     each = 0.5 if columns[2] in WORDS else 0.9
