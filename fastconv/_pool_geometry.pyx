@@ -17,7 +17,7 @@ from fastconv.kernels.lines cimport (
     BOOL, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, LONGDOUBLE, UINT16, UINT32, UINT64,
 )
 from fastconv.kernels.order cimport LARGEST, SMALLEST, TOTAL
-from fastconv.kernels.pooling cimport AS_IT_IS, MEAN, ROOT, Pool, Pooling
+from fastconv.kernels.pooling cimport AS_IT_IS, MEAN, ROOT, Pool, Pooling, by_windows, is_all
 from fastconv.kernels.problem cimport MAX_RANK
 
 cnp.import_array()
@@ -207,12 +207,13 @@ cdef tuple merged_whole(cnp.ndarray x, cnp.ndarray y, Axes axes):
             Axes((n,), (n,), (1,), (0,), (1,), (n,)))
 
 
-cdef bint summed_along_rows(Axes axes, Py_ssize_t size):
-    """Whether rows' windows are summed many elements at once: then channels must not be, or bits would depend on the
-    layout."""
+cdef bint summed_along_rows(Axes axes, Py_ssize_t n, Py_ssize_t size):
+    """Whether each window of a row of n is summed by itself: then channels must not be side by side, or bits would
+    depend on the layout."""
     cdef int last = axes.rank - 1
-    return axes.tables[last] is not None or (
-        axes.kernel[last] * size >= 32 and axes.stride[last] * 2 >= axes.kernel[last])
+    return (axes.tables[last] is not None
+            or axes.rank == 1 and is_all(axes.kernel[0], n, axes.before[0], axes.outputs[0])
+            or by_windows(axes.kernel[last], axes.stride[last], axes.dilation[last], size))
 
 
 cdef int add_axis(Pool* s, Py_ssize_t n, Py_ssize_t x_step, Py_ssize_t out_step) except -1:
@@ -236,7 +237,8 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
     cdef Py_ssize_t end
     x, y, axes = merged_whole(x, y, axes)
     rank, lead = axes.rank, x.ndim - axes.rank - 1
-    if reduction == TOTAL and x.shape[lead + rank] > 1 and summed_along_rows(axes, SIZE[element]):
+    if reduction == TOTAL and x.shape[lead + rank] > 1 and (
+            summed_along_rows(axes, x.shape[lead + rank - 1], SIZE[element])):
         x, y = np.moveaxis(x, -1, lead)[..., np.newaxis], np.moveaxis(y, -1, lead)[..., np.newaxis]
         lead += 1
     p.x, p.out, p.tables = x, y, [axes]
@@ -574,9 +576,8 @@ def lp_pool(x, norm_type, kernel_size, stride, padding, dilation, ceil_mode, lay
 
 # ---------------------------------------------------------------- unpooling and the gradients
 
-cdef tuple flat_sizes(cnp.ndarray a, int rank, bint last):
+cdef tuple flat_sizes(tuple shape, int rank, bint last):
     """(*leading, inner) sizes."""
-    shape = (<object> a).shape
     n = len(shape)
     return (shape[:n - rank - 1] + shape[n - 1:]) if last else shape[:n - rank]
 
@@ -669,13 +670,17 @@ cdef tuple input_shape(object input_size, str name="input_size"):
     return tuple([whole_number(n, name, 0) for n in input_size])
 
 
-cdef int same_lead(tuple shape, cnp.ndarray g, int rank, bint last, str of) except -1:
-    lead = flat_sizes(g, rank, last)
-    n = len(shape)
-    if ((shape[:n - rank - 1] + shape[n - 1:]) if last else shape[:n - rank]) != lead:
-        raise ValueError(f"`grad_output` must have the axes of `{of}` {shape} but for the {rank} spatial ones, got "
-                         f"{(<object> g).shape}")
-    return 0
+cdef int whole_rank(tuple shape, cnp.ndarray g, rank, bint last) except -1:
+    """How many axes are spatial, of an input and of a result that has its other axes."""
+    cdef int axes = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
+    if axes < 1 or g.ndim != len(shape):
+        raise ValueError("`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it "
+                         f"is not given, all but the first two), got {(<object> g).shape} for {shape}")
+    check_shape(shape, axes, last, "input_size")
+    if flat_sizes(shape, axes, last) != flat_sizes((<object> g).shape, axes, last):
+        raise ValueError(f"`grad_output` must have the axes of `input_size` {shape} but for the {axes} spatial ones, "
+                         f"got {(<object> g).shape}")
+    return axes
 
 
 def max_pool_gradient(input_size, indices, grad_output, rank, layout, out, dtype):
@@ -683,12 +688,7 @@ def max_pool_gradient(input_size, indices, grad_output, rank, layout, out, dtype
     shape = input_shape(input_size)
     cdef cnp.ndarray g = as_array(grad_output, "grad_output"), i
     cdef bint last = named(LAYOUTS, layout, "layout")
-    cdef int axes = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
-    if axes < 1 or g.ndim != len(shape):
-        raise ValueError("`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it "
-                         f"is not given, all but the first two), got {(<object> g).shape} for {shape}")
-    check_shape(shape, axes, last, "input_size")
-    same_lead(shape, g, axes, last, "input_size")
+    cdef int axes = whole_rank(shape, g, rank, last)
     i = checked_indices(indices, g, "grad_output", prod(spatial_of(shape, axes, last)))
     result = own_order(g.dtype) if dtype is None else asked(dtype)
     kept = {"e": np.dtype(np.float32), "?": np.dtype(np.int64)}.get(result.char, result)
@@ -766,12 +766,7 @@ def adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype
     shape = input_shape(input_size)
     cdef cnp.ndarray g = as_array(grad_output, "grad_output"), y
     cdef bint last = named(LAYOUTS, layout, "layout")
-    cdef int axes_given = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
-    if axes_given < 1 or g.ndim != len(shape):
-        raise ValueError("`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it "
-                         f"is not given, all but the first two), got {(<object> g).shape} for {shape}")
-    check_shape(shape, axes_given, last, "input_size")
-    same_lead(shape, g, axes_given, last, "input_size")
+    cdef int axes_given = whole_rank(shape, g, rank, last)
     sizes, outs = spatial_of(shape, axes_given, last), spatial_of((<object> g).shape, axes_given, last)
     axes = adaptive_axes(sizes, outs, "input_size")
     result = average_dtype(g, dtype)

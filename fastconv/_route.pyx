@@ -6,7 +6,7 @@ Compiled, as the gate is, for the sake of small arrays.
 from fastconv import _fft
 from fastconv._isa import isa, kernels
 from fastconv._workers import threads
-from fastconv.kernels import spread
+from fastconv.kernels import indices, spread
 
 from fastconv._tiled_geometry cimport Tiled
 from fastconv.kernels.layer cimport INPUT, RESULT, Convolution, Layer
@@ -261,7 +261,7 @@ def run_tiled(Tiled tiled, algorithm, workers):
 
 # ---------------------------------------------------------------- pooling
 
-_pool = kernels("pool")
+_reduce = kernels("pool").reduce
 # One core reads some 20 GB/s: one more thread for every 20 microseconds of that, as above.
 cdef double _BYTES_A_THREAD = 4e5
 
@@ -271,7 +271,8 @@ def run_pools(list problems, workers):
     cdef Pooling problem
     for problem in problems:
         if problem.work:
-            _pool.reduce(problem, threads(workers, 1 + int(problem.bytes / _BYTES_A_THREAD)))
+            (indices.find if problem.pool.finds else _reduce)(
+                problem, threads(workers, 1 + int(problem.bytes / _BYTES_A_THREAD)))
 
 
 def put(y, at, x, bint add, workers):

@@ -155,3 +155,15 @@ def test_layouts_of_what_is_converted():
     first = fastconv.lp_pool(x, 2.5, (1, 20), stride=20)
     last = fastconv.lp_pool(np.moveaxis(x, 1, -1), 2.5, (1, 20), stride=20, layout="channels_last")
     equal(np.moveaxis(last, -1, 1), first)
+
+
+@pytest.mark.parametrize("dtype", "efd")
+def test_whole_windows(dtype):
+    """One window for all of a row: the same sum in both layouts, and for any axes in front."""
+    for n in [*range(1, 40), 100, 9001, 40_000]:
+        x = reals((3, 4, n), dtype, n)
+        wanted = fastconv.global_avg_pool(x)
+        equal(fastconv.global_avg_pool(np.moveaxis(x, 1, -1), layout="channels_last"), np.moveaxis(wanted, 1, -1))
+        equal(fastconv.global_avg_pool(np.ascontiguousarray(np.moveaxis(x, 1, -1)), layout="channels_last")[:, 0],
+              wanted[..., 0])
+        equal(fastconv.global_avg_pool(np.stack([x, x], 2)[:, :, 1]), wanted)

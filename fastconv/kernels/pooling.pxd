@@ -37,8 +37,19 @@ cdef struct Pool:
     const char* x
     const char* x_end                    # behind its last byte
     char* out
-    bint finds                           # indices, to `index`, instead of values
+    bint finds                           # for indices.pyx, not pool.pyx
     Py_ssize_t index_of[MAX_RANK]        # elements of the flat index from one position to the next
+
+
+cdef inline bint by_windows(Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t size) noexcept nogil:
+    """Whether a row's windows, of elements of `size` bytes, are long and hardly overlap: then each is merged by itself,
+    many elements at once. Such sums have an order of their own, so that channels may not be summed side by side."""
+    return dilation == 1 and kernel * size >= 128 and stride * 2 >= kernel
+
+
+cdef inline bint is_all(Py_ssize_t kernel, Py_ssize_t n, Py_ssize_t before, Py_ssize_t outputs) noexcept nogil:
+    """Whether one window is all of a row: these sums, too, have an order of their own."""
+    return kernel == n and before == 0 and outputs == 1
 
 
 cdef class Pooling:

@@ -1,0 +1,3 @@
+from fastconv.kernels.pooling import Pooling
+
+def find(problem: Pooling, workers: int) -> None: ...

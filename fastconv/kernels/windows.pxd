@@ -1,0 +1,108 @@
+"""The last axis: a row of the box becomes a row of outputs, which is divided and stored.
+
+Inline, for each build to have its own.
+"""
+from libc.string cimport memcpy
+
+from fastconv.kernels.box cimport Block, Pass, Plan, extent, in_lines
+from fastconv.kernels.finish cimport divide, longdouble, take_root
+from fastconv.kernels.lines cimport FLOAT32, FLOAT64, LONGDOUBLE, line_copier
+from fastconv.kernels.merge cimport MOST_LANES
+from fastconv.kernels.pooling cimport MEAN, ROOT, Pool
+
+
+cdef inline void reduce_table_row(const Plan* p, const Block* b, const char* row, char* to) noexcept nogil:
+    cdef const Pool* s = p.s
+    cdef int last = s.rank - 1
+    cdef const Py_ssize_t* start = s.start[last] + b.first[last]
+    cdef const Py_ssize_t* count = s.count[last] + b.first[last]
+    cdef Py_ssize_t i, size = p.f.size
+    if p.u == 1 and s.kernel[last] * size <= 64:
+        p.f.scan(to, row, start, count, b.position[last], b.outs[last], p.f.none)
+        return
+    for i in range(b.outs[last]):
+        if p.u == 1:
+            p.f.fold(to + i * size, size, row + (start[i] - b.position[last]) * size, 0, count[i], 1,
+                     row + p.row_bytes, p.f.none)
+        else:
+            p.f.rows(b.wide, row + (start[i] - b.position[last]) * p.u * size, p.u * size, count[i], p.u, False,
+                     row + p.row_bytes, p.f.none, 1, 0, 0)
+            memcpy(to + i * p.u * size, b.wide, p.u * size)
+
+
+cdef inline void reduce_windows(const Plan* p, const Block* b, const char* row, char* to) noexcept nogil:
+    """The last axis by all its passes, at every position, and then one position of each stride."""
+    cdef const Pool* s = p.s
+    cdef const Pass* q
+    cdef int last = s.rank - 1, j, passes = p.passes[last].n
+    cdef Py_ssize_t d = s.dilation[last] * p.pitch[last], outs = b.outs[last], i, n, size = p.f.size
+    cdef Py_ssize_t length = (outs - 1) * s.stride[last] + extent(s, last)
+    cdef bint strided = s.stride[last] > 1 and outs > 1, exact
+    cdef char* target
+    for j in range(passes):
+        q = &p.passes[last].of[j]
+        exact = j == passes - 1 and not strided
+        target = to if exact else b.row
+        n = outs * p.u if exact else (length - (q.size - 1) * s.dilation[last]) * p.u
+        p.f.slide(target, row if j == 0 else b.row, q.shift * d, q.m, row + q.offset * d, d, q.extra, n, exact, 1, 0,
+                  0)
+    if strided and p.u == 1:
+        line_copier(s.element, s.element)(to, size, b.row, s.stride[last] * size, outs)
+    elif strided:
+        for i in range(outs):
+            memcpy(to + i * p.u * size, b.row + i * s.stride[last] * p.u * size, p.u * size)
+
+
+cdef inline void reduce_row(const Plan* p, const Block* b, const char* row, char* to) noexcept nogil:
+    """A row of the box becomes one of the outputs, not yet divided."""
+    cdef const Pool* s = p.s
+    cdef int last = s.rank - 1
+    cdef Py_ssize_t i, k = s.kernel[last], size = p.f.size, step = s.stride[last] * p.u * size
+    if s.start[last] != NULL:
+        reduce_table_row(p, b, row, to)
+    elif p.u == 1 and s.stride[last] == 2 and k <= 3 and s.dilation[last] == 1:
+        p.f.halve(to, row, k, b.outs[last], 1, 0, 0)
+    elif in_lines(p):
+        p.f.fold(to, size, row, step, k, b.outs[last], row + p.row_bytes, p.f.none)
+    elif p.u * size >= MOST_LANES and s.stride[last] > 1 and k <= 8:    # channels last
+        for i in range(b.outs[last]):
+            p.f.slide(to + i * p.u * size, row + i * step, s.dilation[last] * p.u * size, k, row, 0, 0, p.u, True,
+                      1, 0, 0)
+    else:
+        reduce_windows(p, b, row, to)
+
+
+cdef inline void finish_row(const Plan* p, const Block* b, char* line, char* out, double by_all) noexcept nogil:
+    """Divides, takes roots, and stores."""
+    cdef const Pool* s = p.s
+    cdef int last = s.rank - 1
+    cdef Py_ssize_t n = b.outs[last], i
+    cdef const double* by = s.divisor[last]
+    if p.last_element != s.element:
+        p.widen(b.wide, p.last_size, line, p.f.size, n * p.u)
+        line = b.wide
+    if s.finish == MEAN:
+        if by != NULL:
+            by += b.first[last]
+        if p.last_element == FLOAT32: divide(<float*> line, by, by_all, n, p.u)
+        elif p.last_element == FLOAT64: divide(<double*> line, by, by_all, n, p.u)
+        else: divide(<longdouble*> line, by, by_all, n, p.u)
+    elif s.finish == ROOT:
+        if s.element == LONGDOUBLE: take_root(<longdouble*> line, s.power, n * p.u)
+        else: take_root(<double*> line, s.power, n * p.u)
+    if line == out:
+        return
+    if s.inner == 1:
+        p.scatter(out, s.out_stride[last], line, p.last_size, n)
+    elif p.out_contiguous:
+        p.scatter(out, s.out_inner, line, p.last_size, n * s.inner)
+    else:
+        for i in range(n):
+            p.scatter(out + i * s.out_stride[last], s.out_inner, line + i * s.inner * p.last_size, p.last_size,
+                      s.inner)
+
+
+cdef inline void divide_all(const Plan* p, char* line, double by, Py_ssize_t n) noexcept nogil:
+    if p.last_element == FLOAT32: divide(<float*> line, NULL, by, n, 1)
+    elif p.last_element == FLOAT64: divide(<double*> line, NULL, by, n, 1)
+    else: divide(<longdouble*> line, NULL, by, n, 1)
