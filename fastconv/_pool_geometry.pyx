@@ -34,12 +34,16 @@ cdef class Axes:
     cdef readonly tuple kernel, stride, dilation, before, outputs
     cdef readonly tuple tables      # (starts, counts), or None where windows are regular
     cdef readonly tuple padded      # elements up to which padding is counted, for the divisors
+    cdef readonly tuple apart       # positions from one element to the next, nothing between them
+    cdef readonly tuple divisors    # what elements are divided by before they are added: tables, or None
 
     def __init__(self, tuple kernel, tuple stride, tuple dilation, tuple before, tuple outputs, tuple padded,
-                 tuple tables=None):
+                 tuple tables=None, tuple apart=None, tuple divisors=None):
         self.rank, self.kernel, self.stride, self.dilation = len(kernel), kernel, stride, dilation
         self.before, self.outputs, self.padded = before, outputs, padded
-        self.tables = (None,) * len(kernel) if tables is None else tables
+        self.tables = (None,) * self.rank if tables is None else tables
+        self.apart = (1,) * self.rank if apart is None else apart
+        self.divisors = (None,) * self.rank if divisors is None else divisors
 
 
 cdef int check_shape(tuple shape, int rank, bint last, str name) except -1:
@@ -198,7 +202,8 @@ cdef tuple merged_whole(cnp.ndarray x, cnp.ndarray y, Axes axes):
     cdef int rank = axes.rank, lead = x.ndim - rank - 1
     shape = (<object> x).shape
     if rank == 1 or axes.tables != (None,) * rank or axes.kernel != shape[lead:lead + rank] or any(axes.before) or (
-            max(axes.dilation) > 1 or max(axes.outputs) > 1):
+            max(axes.dilation) > 1 or max(axes.outputs) > 1 or max(axes.apart) > 1) or (
+            axes.divisors != (None,) * rank):
         return x, y, axes
     n = prod(axes.kernel)
     out = (<object> y).shape
@@ -254,7 +259,8 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
     s.kernel[0] = s.stride[0] = s.dilation[0] = 1
     s.before[0] = s.index_of[0] = 0
     s.start[0] = s.count[0] = NULL
-    s.divisor[0] = NULL
+    s.divisor[0] = s.x_divisor[0] = NULL
+    s.apart[0], s.divides_x = 1, False
     for i in range(rank - 1, -1, -1):
         axis = i + 1
         s.x_size[axis], s.x_stride[axis] = x.shape[lead + i], x.strides[lead + i]
@@ -263,7 +269,10 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
         s.before[axis], s.index_of[axis] = axes.before[i], flat
         flat *= s.x_size[axis]
         s.start[axis] = s.count[axis] = NULL
-        s.divisor[axis] = NULL
+        s.divisor[axis] = s.x_divisor[axis] = NULL
+        s.apart[axis] = axes.apart[i]
+        if axes.divisors[i] is not None:
+            s.x_divisor[axis], s.divides_x = <const double*> cnp.PyArray_DATA(axes.divisors[i]), True
         if axes.tables[i] is not None:
             s.start[axis] = <const Py_ssize_t*> cnp.PyArray_DATA(axes.tables[i][0])
             s.count[axis] = <const Py_ssize_t*> cnp.PyArray_DATA(axes.tables[i][1])
@@ -695,27 +704,38 @@ def max_pool_gradient(input_size, indices, grad_output, rank, layout, out, dtype
     return scattering(g, i, result, kept, shape, axes, last, out)
 
 
-cdef Axes adjoint(Axes axes, tuple sizes):
-    """The windows, on outputs spread out by the stride, of the outputs that an element of x is in."""
+cdef Axes adjoint(Axes axes, tuple sizes, tuple divisors):
+    """The windows, on outputs a stride apart, of the outputs that an element of x is in."""
     return Axes(axes.kernel, (1,) * axes.rank, axes.dilation,
                 tuple([(k - 1) * d - before for k, d, before in zip(axes.kernel, axes.dilation, axes.before)]),
-                sizes, sizes)
+                sizes, sizes, None, tuple([s if n > 1 else 1 for s, n in zip(axes.stride, axes.outputs)]), divisors)
 
 
-cdef tuple spread(cnp.ndarray g, Axes axes, tuple sizes, bint last, object wide, out, object result, cnp.ndarray read):
+cdef tuple spread(cnp.ndarray g, Axes axes, tuple sizes, bint last, object result, out, cnp.ndarray read):
     """The record of an adjoint of sums, and its result, from derivatives of these sums."""
-    cdef int rank = axes.rank
-    cdef cnp.ndarray y, apart = g
-    shape = result_shape((<object> g).shape, rank, last, sizes)
-    y = new_or_given(out, shape, result, (read, g))
-    if max(axes.stride) > 1:
-        outs = tuple([max(0, (o - 1) * s + 1) for o, s in zip(axes.outputs, axes.stride)])
-        apart = np.zeros(result_shape((<object> g).shape, rank, last, outs), g.dtype)
-        steps = tuple([slice(None, None, s) for s in axes.stride])
-        apart[(Ellipsis, *steps, *((slice(None),) if last else ()))] = g
-    element = BOOL if wide.kind == "b" else summed_as(wide, wide, 1)
-    wide = np.dtype(np.float32) if wide.char == "e" else wide
-    return [total(apart, y, adjoint(axes, sizes), last, wide, element)], y
+    cdef cnp.ndarray y = new_or_given(
+        out, result_shape((<object> g).shape, axes.rank, last, sizes), result, (read, g))
+    element = BOOL if result.kind == "b" else summed_as(result, result, 1)
+    return [total(g, y, adjoint(axes, sizes, None), last, computed_in(result), element)], y
+
+
+cdef object computed_in(object result):
+    return np.dtype(np.float32) if result.char == "e" else result
+
+
+cdef Pooling averages_back(cnp.ndarray g, cnp.ndarray y, Axes back, bint last, object result, double everywhere):
+    """The record of sums of derivatives, each over its own divisor, or all of them over one."""
+    return divided(total(g, y, back, last, computed_in(result), summed_as(result, result, 1)), everywhere,
+                   (None,) * back.rank)
+
+
+cdef tuple before_or_after(tuple by):
+    """What sums of derivatives are divided by, and tables by which the derivatives are, where they have others."""
+    everywhere, tables = by
+    for axis, table in enumerate(tables):
+        if table is not None:    # one division for each: whole numbers, exact
+            return 1.0, tables[:axis] + (table * everywhere,) + tables[axis + 1:]
+    return by
 
 
 cdef tuple gradient_axes(object input_size, cnp.ndarray g, kernel_size, stride, padding, dilation, ceil_mode,
@@ -737,7 +757,7 @@ def sum_pool_gradient(input_size, grad_output, kernel_size, stride, padding, dil
     cdef bint last = named(LAYOUTS, layout, "layout")
     axes, sizes = gradient_axes(input_size, g, kernel_size, stride, padding, dilation, ceil_mode, last)
     result = own_order(g.dtype) if dtype is None else asked(dtype)
-    return spread(readable(g, result), axes, sizes, last, result, out, result, g)
+    return spread(readable(g, result), axes, sizes, last, result, out, g)
 
 
 def avg_pool_gradient(input_size, grad_output, kernel_size, stride, padding, ceil_mode, count_include_pad,
@@ -747,18 +767,9 @@ def avg_pool_gradient(input_size, grad_output, kernel_size, stride, padding, cei
     axes, sizes = gradient_axes(input_size, g, kernel_size, stride, padding, dilation, ceil_mode, last)
     by = override(divisor_override, divisors(axes, sizes, truth(count_include_pad, "count_include_pad")))
     result = average_dtype(g, dtype)
-    return spread(quotients(g, by, axes.rank, last, result), axes, sizes, last, result, out, result, g)
-
-
-cdef cnp.ndarray quotients(cnp.ndarray g, tuple by, int rank, bint last, object result):
-    """g over each output's divisor, in float32 at least."""
-    divisor = np.float64(by[0])
-    for axis, table in enumerate(by[1]):
-        if table is not None:
-            divisor = divisor * table.reshape((-1,) + (1,) * (rank - axis - 1 + (1 if last else 0)))
-    wide = np.dtype(np.float32) if result.char == "e" else result
-    with np.errstate(all="ignore"):
-        return np.divide(g, np.asarray(divisor).astype(wide), dtype=wide, casting="unsafe")
+    y = new_or_given(out, result_shape((<object> g).shape, axes.rank, last, sizes), result, (g,))
+    everywhere, tables = before_or_after(by)
+    return [averages_back(g, y, adjoint(axes, sizes, tables), last, result, everywhere)], y
 
 
 def adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype):
@@ -770,7 +781,7 @@ def adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype
     sizes, outs = spatial_of(shape, axes_given, last), spatial_of((<object> g).shape, axes_given, last)
     axes = adaptive_axes(sizes, outs, "input_size")
     result = average_dtype(g, dtype)
-    divided_g = quotients(g, divisors(axes, sizes, False), axes_given, last, result)
+    everywhere, divisor = before_or_after(divisors(axes, sizes, False))
     y = new_or_given(out, shape, result, (g,))
     tables = []
     for n, o in zip(sizes, outs):
@@ -778,9 +789,8 @@ def adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype
         starts = i * o // n
         tables.append((starts, -((i + 1) * o // -n) - starts))
     back = Axes(tuple([int(t[1].max()) for t in tables]), (1,) * axes_given, (1,) * axes_given, (0,) * axes_given,
-                sizes, sizes, tuple(tables))
-    wide = np.dtype(np.float32) if result.char == "e" else result
-    return [total(divided_g, y, back, last, wide, summed_as(result, result, 1))], y
+                sizes, sizes, tuple(tables), None, divisor)
+    return [averages_back(g, y, back, last, result, everywhere)], y
 
 
 def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride, padding, dilation, ceil_mode, layout, out, dtype):
@@ -804,4 +814,4 @@ def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride, padding, di
 
 def spread_norms(g, axes, sizes, last, wide):
     """The record of the sums of `lp_pool_gradient`, and their array."""
-    return spread(g, axes, sizes, last, wide, None, wide, g)
+    return spread(g, axes, sizes, last, wide, None, g)

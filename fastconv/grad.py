@@ -718,11 +718,6 @@ def avg_pool(input_size, grad_output, kernel_size, stride=None, padding=0, ceil_
     --------
     sum_pool : without the division.
 
-    Notes
-    -----
-    `grad_output` is copied to be divided, and with a stride to an array about as large as the input, zeros between its
-    elements.
-
     Examples
     --------
     >>> from fastconv import grad

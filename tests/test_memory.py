@@ -95,8 +95,15 @@ def pool(x, out=None):
         case "lp_pool": return fastconv.lp_pool(x, 3, {kernel}, **how, out=out)
         case "global_avg_pool": return fastconv.global_avg_pool2d(x, workers=2, out=out)
         case "grad.avg_pool": return grad.avg_pool(x.shape, g, {kernel}, **how, out=out)
+        case "grad.avg_pool of x":
+            return grad.avg_pool(x.shape, g, {kernel}, **how, count_include_pad=False, out=out)
+        case "grad.sum_pool": return grad.sum_pool(x.shape, g, {kernel}, **how, out=out)
+        case "grad.adaptive_avg_pool": return grad.adaptive_avg_pool(x.shape, g, workers=2, out=out)
         case name: return getattr(fastconv, name)(x, {kernel}, **how, out=out)
-g = fastconv.sum_pool(x, {kernel}, **how, dtype="{dtype}")
+if "adaptive" in "{name}":
+    g = fastconv.adaptive_avg_pool(x, {kernel})
+else:
+    g = fastconv.sum_pool(x, {kernel}, **how, dtype="{dtype}")
 y = pool(x)    # loads what there is to load
 y[...] = 0
 import ctypes, sys
@@ -125,8 +132,18 @@ print((peak() - before) / 2**20)
     ("avg_pool", (8, 224, 224, 16), (7, 7), 1, 3, "channels_last", "e"),
     ("lp_pool", (8, 16, 224, 224), (3, 3), 1, 1, "channels_first", "f"),
     ("global_avg_pool", (4, 16, 512, 512), (1, 1), 1, 0, "channels_first", "f"),
-    pytest.param("grad.avg_pool", (8, 16, 224, 224), (9, 9), 1, 4, "channels_first", "f",
-                 marks=pytest.mark.xfail(strict=True, reason="grad_output is divided as a whole, into a copy")),
+    ("grad.avg_pool", (8, 16, 224, 224), (9, 9), 1, 4, "channels_first", "f"),
+    ("grad.avg_pool", (8, 224, 224, 16), (9, 9), 1, 4, "channels_last", "e"),
+    ("grad.avg_pool", (8, 16, 224, 224), (3, 3), 2, 1, "channels_first", "f"),
+    ("grad.avg_pool", (8, 224, 224, 16), (3, 3), 2, 1, "channels_last", "d"),
+    ("grad.avg_pool", (3000, 3000), (31, 31), 2, 15, "channels_first", "F"),
+    ("grad.avg_pool of x", (8, 16, 224, 224), (3, 3), 2, 1, "channels_first", "f"),
+    ("grad.avg_pool of x", (2000, 2000), (201, 201), 3, 100, "channels_first", "d"),
+    ("grad.avg_pool of x", (8, 224, 224, 16), (9, 9), 1, 4, "channels_last", "f"),
+    ("grad.sum_pool", (8, 16, 224, 224), (9, 9), 3, 4, "channels_first", "f"),
+    ("grad.sum_pool", (2000, 2000), (31, 31), 2, 15, "channels_first", "i"),
+    ("grad.adaptive_avg_pool", (8, 16, 224, 224), (100, 100), 1, 0, "channels_first", "f"),
+    ("grad.adaptive_avg_pool", (8, 16, 224, 224), (112, 112), 1, 0, "channels_first", "d"),
 ], ids=str)
 def test_scratch_of_a_pool(name, image, kernel, stride, padding, layout, dtype):
     """Large windows and large images, beside results that are there already."""

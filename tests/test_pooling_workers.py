@@ -28,6 +28,9 @@ def calls(pool, dtype, layout="channels_first"):
     yield lambda **more: fastconv.avg_pool(x, pool.kernel, **how, **more)
     yield lambda **more: fastconv.sum_pool(x, pool.kernel, **how, **more)
     yield lambda **more: grad.avg_pool(x.shape, g, pool.kernel, **how, **more)
+    yield lambda **more: grad.avg_pool(x.shape, g, pool.kernel, **how, count_include_pad=False, **more)
+    yield lambda **more: grad.sum_pool(x.shape, g, pool.kernel, **how, **more)
+    yield lambda **more: grad.adaptive_avg_pool(x.shape, g, rank=pool.rank, layout=layout, **more)
     yield lambda **more: fastconv.adaptive_avg_pool(x, (3,) * pool.rank, layout=layout, **more)
     yield lambda **more: fastconv.adaptive_avg_pool(x, (1,) * pool.rank, layout=layout, **more)
     if np.dtype(dtype).kind == "f":

@@ -64,9 +64,11 @@ cdef struct Plan:
 cdef struct Block:
     Py_ssize_t first[MAX_RANK]  # outputs
     Py_ssize_t outs[MAX_RANK]
-    Py_ssize_t position[MAX_RANK]    # of the box's first element in x
-    Py_ssize_t low             # of the row's positions, those inside x
+    Py_ssize_t position[MAX_RANK]    # of the box's first one; along the last axis, of its first element in x
+    Py_ssize_t low             # of the row's elements, those inside x
     Py_ssize_t high
+    Py_ssize_t elements        # of the row
+    Py_ssize_t ahead           # positions before the first of them, where they stand apart
     const char* x
     char* out
     char* box
@@ -74,6 +76,7 @@ cdef struct Block:
     char* row                  # rows of scratch
     char* wide
     char* converted
+    char* spread
     char* levels
 
 
@@ -136,9 +139,17 @@ cdef inline Py_ssize_t span(const Pool* s, int axis, Py_ssize_t o, Py_ssize_t ou
     return s.start[axis][o + outs - 1] + s.count[axis][o + outs - 1] - s.start[axis][o]
 
 
+cdef inline Py_ssize_t period(const Pool* s, int axis) noexcept nogil:
+    """Taps from one that meets an element of x to the next that does."""
+    cdef Py_ssize_t taps = 1
+    while taps * s.dilation[axis] % s.apart[axis]:
+        taps += 1
+    return taps
+
+
 cdef inline bint is_direct(const Plan* p, int axis) noexcept nogil:
     cdef const Pool* s = p.s
-    cdef Py_ssize_t k = s.kernel[axis]
+    cdef Py_ssize_t every = period(s, axis), k = (s.kernel[axis] + every - 1) // every
     if s.start[axis] != NULL or k <= s.stride[axis] or extent(s, axis) * p.pitch[p.s.rank - 2] > LARGEST_BOX:
         return True
     # By dtypes, never by strides: a sum's bits depend on its order.
@@ -149,9 +160,10 @@ cdef inline void lay_out(Plan* p) noexcept nogil:
     """The box's sizes from the outputs of a block."""
     cdef const Pool* s = p.s
     cdef int axis, last = s.rank - 1
-    p.box[last] = reach(s, last, p.outs[last])
+    cdef Py_ssize_t seen = reach(s, last, p.outs[last])
+    p.box[last] = (seen + s.apart[last] - 1) // s.apart[last]
     p.pitch[last] = p.f.size * p.u
-    p.row_bytes = whole(max(p.box[last], p.outs[last]) * p.u * max(p.f.size, p.last_size), 64) + SLACK
+    p.row_bytes = whole(max(seen, p.outs[last]) * p.u * max(p.f.size, p.last_size), 64) + SLACK
     p.box_bytes = whole(p.box[last] * p.pitch[last], 64) + 64
     for axis in range(last - 1, -1, -1):
         p.box[axis] = p.outs[axis] if p.direct[axis] else reach(s, axis, p.outs[axis])
@@ -170,7 +182,7 @@ cdef inline void cut_row(Plan* p) noexcept nogil:
     cdef Py_ssize_t n = s.out_size[last], most = max(ROW, 2 * extent(s, last) * p.f.size * p.u)
     p.outs[last] = n
     lay_out(p)
-    while p.outs[last] > 1 and p.box[last] * p.pitch[last] > most:
+    while p.outs[last] > 1 and reach(s, last, p.outs[last]) * p.pitch[last] > most:
         n = (n + 1) // 2
         p.outs[last] = share(s.out_size[last], n)
         lay_out(p)
@@ -230,7 +242,7 @@ cdef inline bint rows_at_once(const Plan* p) noexcept nogil:
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
     if (not p.stores_in_place or s.finish == ROOT or s.divisor[last] != NULL or s.divisor[last - 1] != NULL
-            or s.start[last] != NULL):
+            or s.start[last] != NULL or s.apart[last] > 1):
         return False
     if p.u == 1 and s.stride[last] == 2 and s.dilation[last] == 1:
         return s.kernel[last] <= 3
@@ -244,7 +256,7 @@ cdef inline void read_and_store(Plan* p) noexcept nogil:
     cdef int last = s.rank - 1
     p.x_contiguous = (s.inner == 1 or s.x_inner * s.inner == s.x_stride[last]) or s.x_size[last] == 1
     p.out_contiguous = s.inner == 1 or s.out_inner * s.inner == s.out_stride[last] or s.out_size[last] == 1
-    p.as_it_is = same(s.x_element, s.element) and s.power == 0
+    p.as_it_is = same(s.x_element, s.element) and s.power == 0 and not s.divides_x
     p.reads_in_place = (p.as_it_is and p.x_contiguous
                         and (s.x_inner == p.f.size if s.inner > 1 or s.x_size[last] == 1 else
                              s.x_stride[last] == p.f.size))
@@ -291,11 +303,16 @@ cdef inline void go_to_item(const Pool* s, Block* b, Py_ssize_t index) noexcept 
         index //= s.leading_size[axis]
 
 
+cdef inline Py_ssize_t element_from(Py_ssize_t position, Py_ssize_t apart) noexcept nogil:
+    """The first at a position or behind it."""
+    return (position + apart - 1) // apart if position > 0 else -(-position // apart)
+
+
 cdef inline void place(const Plan* p, Block* b, Py_ssize_t index) noexcept nogil:
     """Which outputs, and what of x they see."""
     cdef const Pool* s = p.s
     cdef int axis, last = s.rank - 1
-    cdef Py_ssize_t o
+    cdef Py_ssize_t o, start
     b.x, b.out = s.x, s.out
     for axis in range(last, -1, -1):
         o = index if p.blocks[axis] == 1 else index % p.blocks[axis]
@@ -310,12 +327,15 @@ cdef inline void place(const Plan* p, Block* b, Py_ssize_t index) noexcept nogil
             b.position[axis] = s.start[axis][b.first[axis]]
         b.out += b.first[axis] * s.out_stride[axis]
     go_to_item(s, b, index)
-    b.low = max(0, -b.position[last])
     if s.start[last] != NULL:
         o = span(s, last, b.first[last], b.outs[last])
     else:
         o = (b.outs[last] - 1) * s.stride[last] + extent(s, last)
-    b.high = max(b.low, min(o, s.x_size[last] - b.position[last]))
+    start, b.position[last] = b.position[last], element_from(b.position[last], s.apart[last])
+    b.elements = element_from(start + o, s.apart[last]) - b.position[last]
+    b.ahead = b.position[last] * s.apart[last] - start
+    b.low = max(0, -b.position[last])
+    b.high = max(b.low, min(b.elements, s.x_size[last] - b.position[last]))
 
 
 cdef inline Py_ssize_t positions(const Plan* p, const Block* b, int axis) noexcept nogil:

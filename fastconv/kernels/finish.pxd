@@ -1,6 +1,8 @@
 """What happens to lines of terms before they are added, and to lines of sums: powers, quotients and roots."""
 from libc.math cimport pow, powl, sqrt, sqrtl
 
+from fastconv.kernels.lines cimport FLOAT32, FLOAT64
+
 ctypedef long double longdouble
 
 ctypedef fused Floating:
@@ -25,6 +27,13 @@ cdef inline void divide(Floating* a, const double* by, double by_all, Py_ssize_t
             d = <Floating> (by[i] * by_all)
             for c in range(inner):
                 a[i * inner + c] = a[i * inner + c] / d
+
+
+cdef inline void divide_line(int element, char* line, const double* by, double by_all, Py_ssize_t n,
+                             Py_ssize_t inner) noexcept nogil:
+    if element == FLOAT32: divide(<float*> line, by, by_all, n, inner)
+    elif element == FLOAT64: divide(<double*> line, by, by_all, n, inner)
+    else: divide(<longdouble*> line, by, by_all, n, inner)
 
 
 cdef inline Floating power(Floating a, Floating p) noexcept nogil:

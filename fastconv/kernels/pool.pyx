@@ -6,7 +6,9 @@ logarithm; sums are never taken apart again, which would cost accuracy.
 
 A block of outputs is computed in a box in cache. Rows of x are gathered into it, several merged to one where windows
 are small or hardly overlap (a "direct" axis), and what is outside is filled with what changes no result. Then the
-box is reduced along its other axes, and its rows, at last, along themselves.
+box is reduced along its other axes, and its rows, at last, along themselves. Gradients are such sums too, of elements
+that are divided on their way into the box and that may stand a stride apart: along outer axes what is between is rows
+of zeros or no row at all, along rows it is put between when they are reduced.
 
 Every output is reduced in one order, whatever the block or the worker. Loops over data are compiled for each type and
 reduction, and called by address; all else exists once.
@@ -17,13 +19,15 @@ from libc.string cimport memcpy
 
 from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport whole
-from fastconv.kernels.box cimport BOX, GROUP, SLACK, Block, Pass, Plan, extent, go_to_item, make_plan, place, positions
-from fastconv.kernels.finish cimport longdouble, raise_to
+from fastconv.kernels.box cimport (
+    BOX, GROUP, SLACK, Block, Pass, Plan, extent, go_to_item, make_plan, period, place, positions,
+)
+from fastconv.kernels.finish cimport divide_line, longdouble, raise_to
 from fastconv.kernels.lines cimport LONGDOUBLE
 from fastconv.kernels.merge cimport MERGED, MOST_LANES
 from fastconv.kernels.order cimport TOTAL
 from fastconv.kernels.pooling cimport MEAN, Pool, Pooling, is_all
-from fastconv.kernels.windows cimport divide_all, finish_row, reduce_row
+from fastconv.kernels.windows cimport finish_row, reduce_row
 
 cdef enum:
     LEVELS = 7                 # of groups of rows
@@ -32,6 +36,14 @@ cdef struct Taps:              # along an axis: positions of x
     Py_ssize_t first
     Py_ssize_t step
     Py_ssize_t n
+
+cdef struct Rows:              # of x, that become one of the box
+    const char* x
+    Py_ssize_t step            # bytes from one to the next
+    const double* by           # each has a divisor of its own, or NULL,
+    Py_ssize_t by_step
+    double by_all              # times that of all
+
 
 # ---------------------------------------------------------------- rows of x into the box
 
@@ -52,29 +64,40 @@ cdef inline void convert_row(const Plan* p, char* to, const char* x, Py_ssize_t 
         else: raise_to(<double*> to, s.power, n * s.inner)
 
 
-cdef void merge_rows(const Plan* p, const Block* b, char* to, const char* x, Py_ssize_t step, Py_ssize_t m, bint add,
+cdef inline void read_row(const Plan* p, const Block* b, char* to, const Rows* rows, Py_ssize_t r) noexcept nogil:
+    """One of them, of elements as they are to be merged."""
+    cdef int last = p.s.rank - 1
+    cdef const double* by = p.s.x_divisor[last]
+    convert_row(p, to, rows.x + r * rows.step, b.high - b.low)
+    if p.s.divides_x:
+        divide_line(p.s.element, to, by if by == NULL else by + b.position[last] + b.low,
+                    rows.by_all if rows.by == NULL else rows.by_all * rows.by[r * rows.by_step], b.high - b.low, p.u)
+
+
+cdef void merge_rows(const Plan* p, const Block* b, char* to, const Rows* rows, Py_ssize_t r, Py_ssize_t m, bint add,
                      int level) noexcept nogil:
-    """m rows of x become one of the box, or are merged with it."""
-    cdef Py_ssize_t n = (b.high - b.low) * p.u, r = 0, part = GROUP
+    """The m rows from r on become one of the box, or are merged with it."""
+    cdef Py_ssize_t n = (b.high - b.low) * p.u, stop = r + m, part = GROUP, i
     cdef char* group
     if m > GROUP and p.s.reduction == TOTAL:
         group = b.levels + level * p.row_bytes
         while part * GROUP < m:
             part *= GROUP
-        while r < m:
-            merge_rows(p, b, group, x + r * step, step, min(part, m - r), False, level + 1)
-            p.f.rows(to, group, 0, 1, n, add or r > 0, group + p.row_bytes, p.f.none, 1, 0, 0)
+        while r < stop:
+            merge_rows(p, b, group, rows, r, min(part, stop - r), False, level + 1)
+            p.f.rows(to, group, 0, 1, n, add, group + p.row_bytes, p.f.none, 1, 0, 0)
+            add = True
             r += part
     elif p.reads_in_place:
-        p.f.rows(to, x, step, m, n, add, p.s.x_end, p.f.none, 1, 0, 0)
+        p.f.rows(to, rows.x + r * rows.step, rows.step, m, n, add, p.s.x_end, p.f.none, 1, 0, 0)
     elif m == 1 and not add:
-        convert_row(p, to, x, b.high - b.low)
+        read_row(p, b, to, rows, r)
     else:    # in the same order
-        while r < m:
-            for part in range(min(MERGED, m - r)):
-                convert_row(p, b.converted + part * p.row_bytes, x + (r + part) * step, b.high - b.low)
-            p.f.rows(to, b.converted, p.row_bytes, min(MERGED, m - r), n, add or r > 0, b.levels, p.f.none, 1, 0,
-                     0)
+        while r < stop:
+            for i in range(min(MERGED, stop - r)):
+                read_row(p, b, b.converted + i * p.row_bytes, rows, r + i)
+            p.f.rows(to, b.converted, p.row_bytes, min(MERGED, stop - r), n, add, b.levels, p.f.none, 1, 0, 0)
+            add = True
             r += MERGED
 
 
@@ -91,7 +114,7 @@ cdef inline Py_ssize_t inner_lines(const Plan* p, const Block* b, int axis, Py_s
     cdef Py_ssize_t step = s.stride[axis] if p.direct[axis] else 1, at = b.position[axis], first
     cdef Py_ssize_t room = s.x_size[axis] - at - (extent(s, axis) if p.direct[axis] else 1)
     stop[0] = 0
-    if axis != s.rank - 2 or not p.reads_in_place or s.start[axis] != NULL or room < 0 or (
+    if axis != s.rank - 2 or not p.reads_in_place or s.start[axis] != NULL or s.apart[axis] > 1 or room < 0 or (
             p.direct[axis] and s.kernel[axis] > GROUP):
         return 0
     first = 0 if at >= 0 else (-at + step - 1) // step
@@ -99,42 +122,58 @@ cdef inline Py_ssize_t inner_lines(const Plan* p, const Block* b, int axis, Py_s
     return first
 
 
-cdef inline Taps taps_at(const Plan* p, const Block* b, int axis, Py_ssize_t i) noexcept nogil:
-    """What of x position i of the box is made of."""
-    cdef const Pool* s = p.s
-    cdef Py_ssize_t o = b.first[axis] + i, d = s.dilation[axis], at, low, high
+cdef inline Taps in_window(const Pool* s, int axis, Py_ssize_t at) noexcept nogil:
+    """Of a window that starts at some position, the taps that meet elements of x."""
+    cdef Py_ssize_t d = s.dilation[axis], apart = s.apart[axis], every = period(s, axis)
+    cdef Py_ssize_t size = (s.x_size[axis] - 1) * apart + 1, high = s.kernel[axis]
+    cdef Py_ssize_t low = 0 if at >= 0 else (-at + d - 1) // d
     cdef Taps t
-    if not p.direct[axis]:
-        at = b.position[axis] + i
-        low, high = 0, 1 if 0 <= at < s.x_size[axis] else 0
-    elif s.start[axis] != NULL:
-        at, low, high = s.start[axis][o], 0, s.count[axis][o]
-    else:
-        at = o * s.stride[axis] - s.before[axis]
-        low = 0 if at >= 0 else (-at + d - 1) // d
-        high = s.kernel[axis]
-        if at + (high - 1) * d >= s.x_size[axis]:
-            high = (s.x_size[axis] - at + d - 1) // d if at < s.x_size[axis] else 0
-    t.first, t.step, t.n = at + low * d, d, high - low
+    if at + (high - 1) * d >= size:
+        high = (size - at + d - 1) // d if at < size else 0
+    while low < high and (at + low * d) % apart:
+        low += 1
+    t.first, t.step, t.n = (at + low * d) // apart, every * d // apart, (high - low + every - 1) // every
     return t
 
 
-cdef void fill_position(const Plan* p, const Block* b, int axis, Py_ssize_t i, const char* x, char* to,
+cdef inline Taps taps_at(const Plan* p, const Block* b, int axis, Py_ssize_t i) noexcept nogil:
+    """What of x position i of the box is made of."""
+    cdef const Pool* s = p.s
+    cdef Py_ssize_t o = b.first[axis] + i, at = b.position[axis] + i
+    cdef Taps t
+    if p.direct[axis] and s.start[axis] == NULL:
+        return in_window(s, axis, o * s.stride[axis] - s.before[axis])
+    if p.direct[axis]:
+        t.first, t.step, t.n = s.start[axis][o], s.dilation[axis], s.count[axis][o]
+    else:
+        t.first, t.step, t.n = at // s.apart[axis], 1, 0
+        if at >= 0 and at % s.apart[axis] == 0 and t.first < s.x_size[axis]:
+            t.n = 1
+    return t
+
+
+cdef void fill_position(const Plan* p, const Block* b, int axis, Py_ssize_t i, const char* x, double by, char* to,
                         bint add) noexcept nogil:
     cdef Taps taps = taps_at(p, b, axis, i)
-    cdef Py_ssize_t step = taps.step * p.s.x_stride[axis], t
-    x += taps.first * p.s.x_stride[axis]
+    cdef Py_ssize_t t
+    cdef Rows rows
+    rows.x, rows.step = x + taps.first * p.s.x_stride[axis], taps.step * p.s.x_stride[axis]
+    rows.by, rows.by_step, rows.by_all = p.s.x_divisor[axis], taps.step, by
+    if rows.by != NULL:
+        rows.by += taps.first
     if taps.n <= 0:
         if not add:
             empty(p, to, p.pitch[axis])
     elif axis == p.s.rank - 2:
-        merge_rows(p, b, to, x, step, taps.n, add, 0)
+        merge_rows(p, b, to, &rows, 0, taps.n, add, 0)
     else:
         for t in range(taps.n):
-            fill_box(p, b, axis + 1, x + t * step, to, add or t > 0)
+            fill_box(p, b, axis + 1, rows.x + t * rows.step, by if rows.by == NULL else by * rows.by[t * taps.step],
+                     to, add or t > 0)
 
 
-cdef void fill_box(const Plan* p, const Block* b, int axis, const char* x, char* to, bint add) noexcept nogil:
+cdef void fill_box(const Plan* p, const Block* b, int axis, const char* x, double by, char* to,
+                   bint add) noexcept nogil:
     """From this axis inward. Where nothing of x is to be merged, rows hold what changes nothing."""
     cdef const Pool* s = p.s
     cdef Py_ssize_t i, low, high, at, n = positions(p, b, axis), step = s.stride[axis] if p.direct[axis] else 1
@@ -147,9 +186,9 @@ cdef void fill_box(const Plan* p, const Block* b, int axis, const char* x, char*
     else:
         low = high = n
     for i in range(low):
-        fill_position(p, b, axis, i, x, to + i * p.pitch[axis], add)
+        fill_position(p, b, axis, i, x, by, to + i * p.pitch[axis], add)
     for i in range(high, n):
-        fill_position(p, b, axis, i, x, to + i * p.pitch[axis], add)
+        fill_position(p, b, axis, i, x, by, to + i * p.pitch[axis], add)
 
 
 # ---------------------------------------------------------------- the box, axis by axis
@@ -200,10 +239,10 @@ cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, 
                       s.out_stride[axis], step)
         if s.finish == MEAN:
             if s.out_stride[axis] == n * p.f.size:
-                divide_all(p, out, by_all, n * b.outs[axis])
+                divide_line(p.last_element, out, NULL, by_all, n * b.outs[axis], 1)
             else:
                 for i in range(b.outs[axis]):
-                    divide_all(p, out + i * s.out_stride[axis], by_all, n)
+                    divide_line(p.last_element, out + i * s.out_stride[axis], NULL, by_all, n, 1)
         return
     for i in range(b.outs[axis]):
         reduce_rows(p, b, axis + 1, box + i * step, out + i * s.out_stride[axis],
@@ -222,10 +261,13 @@ cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) 
     b.other = scratch + (box if p.two_boxes else 0)
     b.row = b.other + box
     b.wide, b.converted = b.row + p.row_bytes, b.row + 2 * p.row_bytes
-    b.levels = b.converted + MERGED * p.row_bytes
+    b.spread = b.levels = b.converted + MERGED * p.row_bytes
+    if s.apart[last] > 1:
+        b.levels += p.row_bytes
+        empty(p, b.spread, p.row_bytes)
     if fresh or p.blocks[last] > 1 or p.two_boxes and p.chained > 1:    # else the borders of rows are still there
         empty(p, b.box, box)
-    fill_box(p, &b, 0, b.x + (b.position[last] + b.low) * s.x_stride[last], b.box + b.low * p.pitch[last], False)
+    fill_box(p, &b, 0, b.x + (b.position[last] + b.low) * s.x_stride[last], 1, b.box + b.low * p.pitch[last], False)
     for axis in range(last):
         if not p.direct[axis]:
             reduce_axis(p, &b, axis)
@@ -240,7 +282,7 @@ cdef int run(const Pool* s, Py_ssize_t workers) noexcept nogil:
     cdef char* scratch
     make_plan(&p, s, workers)
     workers = max(1, min(workers, p.total))
-    rows = 2 + MERGED + (LEVELS if p.many_rows else 0)
+    rows = 2 + MERGED + (1 if s.apart[s.rank - 1] > 1 else 0) + (LEVELS if p.many_rows else 0)
     per_worker = whole((2 if p.two_boxes else 1) * (p.box_bytes + SLACK) + rows * p.row_bytes, 64)
     memory = <char*> malloc(64 + workers * per_worker)
     if memory == NULL:
@@ -268,7 +310,8 @@ cdef void run_chunk(const Plan* p, Py_ssize_t start, Py_ssize_t stop, char* scra
 
 cdef bint is_whole(const Pool* s) noexcept nogil:
     """Whether each row is one window, and nothing else is merged."""
-    return (s.rank == 2 and s.inner == 1 and s.start[1] == NULL and s.divisor[1] == NULL
+    return (s.rank == 2 and s.inner == 1 and s.start[1] == NULL and s.divisor[1] == NULL and not s.divides_x
+            and s.apart[1] == 1
             and is_all(s.kernel[1], s.x_size[1], s.before[1], s.out_size[1]))
 
 

@@ -5,7 +5,8 @@ cdef enum Finish:
     AS_IT_IS, MEAN, ROOT
 
 # out[n, o, c] = reduction over t of x[n, o * stride + t * dilation - before, c], taps outside the image left out;
-# where an axis has a table, the taps of output o are start[o] and the count[o] - 1 elements behind it.
+# where an axis has a table, the taps of output o are start[o] and the count[o] - 1 elements behind it. In gradients
+# x's elements may stand `apart` positions from each other, with nothing between, and be divided before they are added.
 # The inner axis c is the channels of channels_last, or one element. Ranks start at 2. Strides are in bytes.
 cdef struct Pool:
     int rank
@@ -19,6 +20,9 @@ cdef struct Pool:
     Py_ssize_t before[MAX_RANK]
     const Py_ssize_t* start[MAX_RANK]    # NULL: no table
     const Py_ssize_t* count[MAX_RANK]
+    Py_ssize_t apart[MAX_RANK]
+    const double* x_divisor[MAX_RANK]    # by element of x, NULL where they are all 1
+    bint divides_x
     const double* divisor[MAX_RANK]      # by output, NULL where all are in `divided_by`
     double divided_by                    # what all outputs are divided by
     int leading

@@ -5,8 +5,8 @@ Inline, for each build to have its own.
 from libc.string cimport memcpy
 
 from fastconv.kernels.box cimport Block, Pass, Plan, extent, in_lines
-from fastconv.kernels.finish cimport divide, longdouble, take_root
-from fastconv.kernels.lines cimport FLOAT32, FLOAT64, LONGDOUBLE, line_copier
+from fastconv.kernels.finish cimport divide_line, longdouble, take_root
+from fastconv.kernels.lines cimport LONGDOUBLE, line_copier
 from fastconv.kernels.merge cimport MOST_LANES
 from fastconv.kernels.pooling cimport MEAN, ROOT, Pool
 
@@ -53,11 +53,25 @@ cdef inline void reduce_windows(const Plan* p, const Block* b, const char* row, 
             memcpy(to + i * p.u * size, b.row + i * s.stride[last] * p.u * size, p.u * size)
 
 
+cdef inline const char* spread_row(const Plan* p, const Block* b, const char* row) noexcept nogil:
+    """Elements apart from each other, in a row that holds nothing else."""
+    cdef Py_ssize_t pitch = p.pitch[p.s.rank - 1], step = p.s.apart[p.s.rank - 1] * pitch, i
+    cdef char* to = b.spread + b.ahead * pitch
+    if p.u == 1:
+        line_copier(p.s.element, p.s.element)(to, step, row, pitch, b.elements)
+    else:
+        for i in range(b.elements):
+            memcpy(to + i * step, row + i * pitch, pitch)
+    return b.spread
+
+
 cdef inline void reduce_row(const Plan* p, const Block* b, const char* row, char* to) noexcept nogil:
     """A row of the box becomes one of the outputs, not yet divided."""
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
     cdef Py_ssize_t i, k = s.kernel[last], size = p.f.size, step = s.stride[last] * p.u * size
+    if s.apart[last] > 1:
+        row = spread_row(p, b, row)
     if s.start[last] != NULL:
         reduce_table_row(p, b, row, to)
     elif p.u == 1 and s.stride[last] == 2 and k <= 3 and s.dilation[last] == 1:
@@ -82,11 +96,7 @@ cdef inline void finish_row(const Plan* p, const Block* b, char* line, char* out
         p.widen(b.wide, p.last_size, line, p.f.size, n * p.u)
         line = b.wide
     if s.finish == MEAN:
-        if by != NULL:
-            by += b.first[last]
-        if p.last_element == FLOAT32: divide(<float*> line, by, by_all, n, p.u)
-        elif p.last_element == FLOAT64: divide(<double*> line, by, by_all, n, p.u)
-        else: divide(<longdouble*> line, by, by_all, n, p.u)
+        divide_line(p.last_element, line, by if by == NULL else by + b.first[last], by_all, n, p.u)
     elif s.finish == ROOT:
         if s.element == LONGDOUBLE: take_root(<longdouble*> line, s.power, n * p.u)
         else: take_root(<double*> line, s.power, n * p.u)
@@ -100,9 +110,3 @@ cdef inline void finish_row(const Plan* p, const Block* b, char* line, char* out
         for i in range(n):
             p.scatter(out + i * s.out_stride[last], s.out_inner, line + i * s.inner * p.last_size, p.last_size,
                       s.inner)
-
-
-cdef inline void divide_all(const Plan* p, char* line, double by, Py_ssize_t n) noexcept nogil:
-    if p.last_element == FLOAT32: divide(<float*> line, NULL, by, n, 1)
-    elif p.last_element == FLOAT64: divide(<double*> line, NULL, by, n, 1)
-    else: divide(<longdouble*> line, NULL, by, n, 1)
