@@ -416,7 +416,7 @@ def tiled_conv_input(input_size, weight, grad_output, stride=1, padding=0, dilat
 
 def tiled_conv_weight(x, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, *,
                       padding_mode="zeros", layout="channels_first", out=None, dtype=None, workers=None):
-    """Gradient by the weight: ``dw[o % tiles, k, c, t] += dy[n, k, o] * conj(x[n, c, o * stride + t * dilation - pad])``.
+    """Gradient by the weight: ``dw[o % tiles, k, c, t] += dy[k, o] * conj(x[c, o * stride + t * dilation - pad])``.
 
     That is done for all samples ``n``, all leading axes, and all index tuples ``o`` of `grad_output`, on zeros. It is
     the adjoint of `fastconv.tiled_conv` as a function of its weight:

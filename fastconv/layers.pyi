@@ -12,6 +12,7 @@ _Activation: TypeAlias = (
     Literal["relu", "relu6", "sigmoid", "tanh", "silu", "leaky_relu"] | tuple[Literal["leaky_relu"], float]
 )
 _Algorithm: TypeAlias = Literal["auto", "filters", "pixels", "depthwise", "winograd"]
+_TiledAlgorithm: TypeAlias = _Algorithm | Literal["unshared"]
 
 def conv(
     x: ArrayLike,
@@ -153,6 +154,40 @@ def conv_transpose3d(
     layout: _Layout = "channels_first",
     activation: _Activation | None = None,
     algorithm: _Algorithm = "auto",
+    out: NDArray[Any] | None = None,
+    dtype: DTypeLike | None = None,
+    workers: int | None = None,
+) -> NDArray[Any]: ...
+def tiled_conv(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: _Numbers = 1,
+    padding: _Padding = 0,
+    dilation: _Numbers = 1,
+    groups: int = 1,
+    *,
+    padding_mode: _PaddingMode = "zeros",
+    layout: _Layout = "channels_first",
+    activation: _Activation | None = None,
+    algorithm: _TiledAlgorithm = "auto",
+    out: NDArray[Any] | None = None,
+    dtype: DTypeLike | None = None,
+    workers: int | None = None,
+) -> NDArray[Any]: ...
+def local_conv(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: _Numbers = 1,
+    padding: _Padding = 0,
+    dilation: _Numbers = 1,
+    groups: int = 1,
+    *,
+    padding_mode: _PaddingMode = "zeros",
+    layout: _Layout = "channels_first",
+    activation: _Activation | None = None,
+    algorithm: _TiledAlgorithm = "auto",
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
     workers: int | None = None,

@@ -239,8 +239,7 @@ cdef inline V multiply_add_vectors(V total, V a, V b) noexcept nogil:
 cdef inline void add_elements(V* like, char* to, Py_ssize_t to_step, const char* values, Py_ssize_t step,
                               Py_ssize_t n) noexcept nogil:
     """Adds one after the other, `step` bytes apart, to those at `to`."""
-    cdef Py_ssize_t i
-    for i in range(n):
+    for _ in range(n):
         if V is vbool:
             (<unsigned char*> to)[0] |= (<const unsigned char*> values)[0]
         elif V is vint16:

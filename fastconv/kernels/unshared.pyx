@@ -225,13 +225,12 @@ cdef inline void combine(V* like, char* to, Py_ssize_t to_pitch, const char* fac
     """Some vectors of sums of n rows, each times a factor, for a few results; `bytes` of the last vector count."""
     cdef V total[MAX_SUMS]
     cdef V column[4]
-    cdef Py_ssize_t i
     cdef int r, c
     for r in range(results):
         for c in range(columns):
             total[r * columns + c] = (
                 (<volatile V*> (to + r * to_pitch))[c] if resumed else (<volatile V*> ZEROS)[0])
-    for i in range(n):
+    for _ in range(n):
         for c in range(columns):
             if columns == 1 and bytes < <Py_ssize_t> sizeof(V):
                 column[c] = first_elements(like, rows, bytes, end)
@@ -368,11 +367,11 @@ cdef inline Py_ssize_t whole_vectors(const Plan* p, Py_ssize_t samples, V* like)
 cdef void turn_samples(V* like, const Task* t) noexcept nogil:
     """Transposes the patches of whole vectors of samples."""
     cdef const Plan* p = t.p
-    cdef Py_ssize_t size = element_size(like), pitch = p.patch.item_pitch, vector, at, half, e
+    cdef Py_ssize_t size = element_size(like), pitch = p.patch.item_pitch, at, half, e
     cdef V rows[8]
     cdef const char* patches = t.patches
     cdef char* to = t.turned
-    for vector in range(whole_vectors(p, t.samples, like)):
+    for _ in range(whole_vectors(p, t.samples, like)):
         for at in range(pitch // <Py_ssize_t> sizeof(V)):
             for half in range((p.lanes + 7) // 8):
                 turn_rows(rows, patches + at * sizeof(V) + 8 * half * pitch, min(8, p.lanes - 8 * half), pitch)
@@ -588,8 +587,8 @@ cdef inline void sum_rows(V* like, const Task* t, Py_ssize_t first, Py_ssize_t p
     cdef const char* seen[MAX_SUMS]
     cdef Py_ssize_t n = positions * filters, i = 0, q = 0, f = 0, k, bytes = terms_of(&t.cut) * p.size
     cdef Py_ssize_t by_position = filters * p.row, by_filter = p.row
-    cdef Py_ssize_t whole = whole_vectors(p, t.samples, like) * p.lanes
-    cdef Py_ssize_t held = (t.samples - whole) * p.planes * p.row
+    cdef Py_ssize_t side_by_side = whole_vectors(p, t.samples, like) * p.lanes
+    cdef Py_ssize_t held = (t.samples - side_by_side) * p.planes * p.row
     cdef const char* bank = t.weights
     cdef char* to = t.sums + (first * t.filters + filter - t.filter) * p.size
     cdef int r
@@ -599,7 +598,7 @@ cdef inline void sum_rows(V* like, const Task* t, Py_ssize_t first, Py_ssize_t p
     while i < n:
         for r in range(rows):
             weights[r] = bank + q * by_position + f * by_filter
-            seen[r] = t.seen + q * held + (sample - whole) * p.row
+            seen[r] = t.seen + q * held + (sample - side_by_side) * p.row
             if i + r < n - 1:    # else the last one again
                 f += 1
                 if f == filters:
@@ -633,9 +632,9 @@ cdef void sum_positions(V* like, const Task* t, Py_ssize_t first, Py_ssize_t pos
     """A part of the sums of all filters at some positions."""
     cdef const Plan* p = t.p
     cdef Py_ssize_t q, f = t.filter, n, samples = t.samples * p.planes, many = samples_of_tile(like), pitch = 0
-    cdef Py_ssize_t whole = whole_vectors(p, t.samples, like) * p.lanes
+    cdef Py_ssize_t side_by_side = whole_vectors(p, t.samples, like) * p.lanes, left = samples - side_by_side
     for q in range(positions):
-        see(like, t, first + q, whole, t.seen + q * (samples - whole) * p.row)
+        see(like, t, first + q, side_by_side, t.seen + q * left * p.row)
     while f < t.filter + t.filters:
         n = min(p.copied, t.filter + t.filters - f)
         if not p.in_place:
@@ -644,10 +643,9 @@ cdef void sum_positions(V* like, const Task* t, Py_ssize_t first, Py_ssize_t pos
         for q in range(positions):
             sum_by_samples(like, t, first + q, f, n, weights_at(t, first + q, f) if p.in_place
                            else t.weights + q * n * p.row, p.s.weight_filter if p.in_place else p.row)
-        sum_rows(like, t, first, positions, f, n, whole, samples - (samples - whole) % many,
+        sum_rows(like, t, first, positions, f, n, side_by_side, samples - left % many,
                  <int> (sums_of_tile(like) // samples_of_tile(like)), <int> samples_of_tile(like))
-        sum_rows(like, t, first, positions, f, n, samples - (samples - whole) % many, samples,
-                 <int> sums_of_tile(like), 1)
+        sum_rows(like, t, first, positions, f, n, samples - left % many, samples, <int> sums_of_tile(like), 1)
         f += n
 
 

@@ -1,0 +1,3 @@
+from fastconv.kernels.layer import Convolution
+
+def compute(problem: Convolution, wanted: int, workers: int) -> None: ...
