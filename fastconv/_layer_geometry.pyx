@@ -762,8 +762,7 @@ def in_layout(cnp.ndarray a, int rank, layout):
 def folded(cnp.ndarray padded, Window window, padding_mode, layout):
     """The padded result of a transposed layer with its border folded back, in the type of the sums."""
     cdef bint last = LAYOUTS[layout]
-    y = np.ascontiguousarray(fold(channels_first(padded, window.rank, last), window, padding_mode))
-    return in_layout(y, window.rank, layout)
+    return in_layout(fold(channels_first(padded, window.rank, last), window, padding_mode), window.rank, layout)
 
 
 def pointwise(cnp.ndarray x, bias, activation, layout, int rank):
@@ -809,7 +808,9 @@ def conv_bias(grad_output, rank, layout, out, dtype):
     return finished(total, out)
 
 
-def rounded(cnp.ndarray sums, dtype):
-    """Sums of float16 were kept in float32."""
+def rounded(cnp.ndarray sums, dtype, out):
+    """The sums as an array of their own, or in `out`: they were part of a padded one, those of float16 in float32."""
     with np.errstate(over="ignore"):
-        return sums.astype(dtype, copy=False)
+        if out is None or out.dtype != dtype:
+            return sums.astype(dtype, order="C", copy=False)
+        return finished(sums, out)

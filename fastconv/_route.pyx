@@ -236,7 +236,7 @@ cdef bint _banks_take_turns(Convolution problem):
         _sum_chosen(problem) == "filters")
 
 
-def run_tiled(Tiled tiled, algorithm, workers):
+def run_tiled(Tiled tiled, algorithm, workers, out=None):
     """Compute a tiled layer or its gradient."""
     check_algorithm(algorithm, (*ALGORITHMS, "unshared"))
     if algorithm == "unshared" or algorithm == "auto" and tiled.banks > 1 and (
@@ -256,7 +256,7 @@ def run_tiled(Tiled tiled, algorithm, workers):
         check_workers(workers)
         for layer in tiled.plain_layers():    # a phase's weights at a time
             run_layers([layer], algorithm, workers)
-    return tiled.finished()
+    return tiled.finished(out)
 
 
 # ---------------------------------------------------------------- pooling

@@ -10,7 +10,7 @@ from math import prod
 cimport numpy as cnp
 import numpy as np
 
-from fastconv._windows import fold
+from fastconv._layer_geometry import finished, folded, rounded
 
 from fastconv._geometry cimport COMPUTED, PART, SIZE, as_array, check_out, named
 from fastconv._layer_geometry cimport (
@@ -127,17 +127,14 @@ cdef class Tiled:
         p.element_size = SIZE[p.layer.element]
         return p
 
-    def finished(self):
-        """What was computed, in the caller's dtype and shape."""
-        cdef cnp.ndarray a = self.result
+    def finished(self, out):
+        """What was computed, its border folded back, in the caller's dtype, or in `out`."""
+        y = self.result
         if self.padding_mode is not None:
-            first = channels_first(a, self.rank, self.last)
-            a = fold(first, self.window, self.padding_mode)
-            a = np.moveaxis(a, a.ndim - self.rank - 1, -1) if self.last else a
-        if a.dtype != self.dtype:
-            with np.errstate(over="ignore"):
-                a = a.astype(self.dtype)
-        return a
+            y = folded(y, self.window, self.padding_mode, "channels_last" if self.last else "channels_first")
+        if y is not self.result or y.dtype != self.dtype:
+            y = rounded(y, self.dtype, out)
+        return finished(y, out)
 
 
 # ---------------------------------------------------------------- checks

@@ -87,7 +87,7 @@ def conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1,
                                          padding_mode, layout, out, dtype)
     _route.run_layers(records, "auto", workers)
     if window is not None:
-        y = gate.rounded(gate.folded(y, window, padding_mode, layout), dtype)
+        y = gate.rounded(gate.folded(y, window, padding_mode, layout), dtype, out)
     return gate.finished(y, out)
 
 
@@ -608,14 +608,14 @@ def _tiled_conv_input(local, input_size, weight, grad_output, stride, padding, d
                       out, dtype, workers):
     tiled = tiled_gate.tiled_conv_input(input_size, weight, grad_output, stride, padding, dilation, groups,
                                         padding_mode, layout, out, dtype, local)
-    return gate.finished(_route.run_tiled(tiled, "auto", workers), out)
+    return _route.run_tiled(tiled, "auto", workers, out)
 
 
 def _tiled_conv_weight(local, x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode, layout,
                        out, dtype, workers):
     tiled = tiled_gate.tiled_conv_weight(x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode,
                                          layout, out, dtype, local)
-    return gate.finished(_route.run_tiled(tiled, "auto", workers), out)
+    return _route.run_tiled(tiled, "auto", workers, out)
 
 
 # ---------------------------------------------------------------- pooling

@@ -307,7 +307,7 @@ def _conv_transpose(rank, x, weight, bias, stride, padding, output_padding, grou
         if bias is not None or activation is not None:
             records, y = gate.pointwise(y, bias, activation, layout, window.rank)
             _route.run_layers(records, "auto", workers)
-        y = gate.rounded(y, dtype)
+        y = gate.rounded(y, dtype, out)
     return gate.finished(y, out)
 
 
@@ -673,7 +673,7 @@ def _tiled_conv(local, x, weight, bias, stride, padding, dilation, groups, paddi
                 out, dtype, workers):
     tiled = tiled_gate.tiled_conv(x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation,
                                   out, dtype, local)
-    return gate.finished(_route.run_tiled(tiled, algorithm, workers), out)
+    return _route.run_tiled(tiled, algorithm, workers, out)
 
 
 # ---------------------------------------------------------------- windows as columns
