@@ -3,7 +3,7 @@ A network learns to read digits
 ===============================
 A convolutional network in the manner of LeNet is trained from nothing on 1347 handwritten digits of 8 x 8 pixels, and
 reads 450 others that it has never seen: at least 98 % of them correctly, after a few seconds. Forward and backward are
-fastconv's layers and gradients; the rest is NumPy. Each layer is a class of a few lines, and finite differences prove
+fastconv's layers and gradients; the rest is NumPy. Each layer is a class of a few lines, and finite differences check
 the gradients before they are used. Then the first layer is exchanged for a *tiled* one, whose filters alternate from
 pixel to pixel, and both networks read digits that are turned.
 """
@@ -23,7 +23,7 @@ from fastconv import grad
 pictures = Path("gallery-output")
 pictures.mkdir(exist_ok=True)
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"    # told apart by colour-blind readers, too
-threadpool_limits(1, "blas")    # NumPy's products of matrices are small here: threads would only get in the way
+threadpool_limits(1, "blas")    # NumPy's threads and fastconv's would wait for each other, and its products are small
 
 # %%
 # The data
@@ -107,7 +107,7 @@ class Dense:
 
 
 def network(rng, first, maps, dtype=np.float32):
-    """Layers from one channel to the scores of ten digits; `first` makes the first, of so many feature maps."""
+    """Layers from a picture to ten scores; `first` is the class of the first one, which has so many feature maps."""
     layers = [first(rng, 1, maps), Relu(), MaxPool(), Convolution(rng, maps, 64), Relu(), MaxPool(),
               Dense(rng, 64 * 2 * 2, 64), Relu(), Dense(rng, 64, 10)]
     for layer in layers:
