@@ -75,10 +75,11 @@ cdef object common_dtype(cnp.ndarray a, cnp.ndarray b, object dtype):
     if dtype is not None:
         dtype = np.dtype(dtype)
         check_dtype(dtype, "dtype")
-        return dtype.newbyteorder("=")
-    if a.dtype is b.dtype and cnp.PyArray_ISNOTSWAPPED(a):
-        return a.dtype
-    return np.result_type(a, b).newbyteorder("=")
+    elif a.dtype is b.dtype:
+        dtype = a.dtype
+    else:
+        dtype = np.result_type(a, b)
+    return dtype if dtype.isnative else dtype.newbyteorder("=")    # the same object: inputs of it are read in place
 
 
 cdef bint reads_by_lines(cnp.ndarray a, object dtype):
