@@ -177,6 +177,20 @@ def _unshared(banks, out):
     return np.array([banks[place] for place in places], banks.dtype).reshape(*out, *banks.shape[len(out):])
 
 
+def _sums_of_products(a, b):
+    """Over the last axis. (NumPy 2.4's einsum writes beyond arrays of nothing here.)"""
+    return np.add.reduce(a * b, -1, a.dtype)
+
+
+def _by_position(a):
+    """(..., groups, channels, positions) as (..., positions, groups, channels), and back."""
+    return np.moveaxis(a, -1, -3)
+
+
+def _by_channel(a):
+    return np.moveaxis(a, -3, -1)
+
+
 def _matrices(weight, groups, out):
     """A weight (*tiles, K, C, *kernel) as a matrix for each position and group."""
     filters, *terms = weight.shape[len(out):]
@@ -190,7 +204,8 @@ def tiled_conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     x = _first(x, rank, layout)
     windows = _Windows(x.shape[-rank:], weight.shape[rank + 2:], stride, padding, dilation, padding_mode)
     columns = _split(windows.gather(x), groups, rank)
-    y = _joined(np.einsum("lgkj,...gjl->...gkl", _matrices(weight, groups, windows.out), columns), windows.out)
+    y = _sums_of_products(_matrices(weight, groups, windows.out), _by_position(columns)[..., None, :])
+    y = _joined(_by_channel(y), windows.out)
     if bias is not None:
         y = y + (bias.reshape(-1, *(1,) * rank) if bias.ndim == 1 else np.moveaxis(_unshared(bias, windows.out), -1, 0))
     return _finished(y, None, activation, rank, layout, dtype)
@@ -271,7 +286,8 @@ def tiled_conv_input(input_size, weight, grad_output, stride=1, padding=0, dilat
     y = _first(y, rank, layout)
     size = input_size[-rank - 1:-1] if layout == "channels_last" else input_size[-rank:]
     windows = _Windows(tuple(size), weight.shape[rank + 2:], stride, padding, dilation, padding_mode)
-    columns = np.einsum("lgkj,...gkl->...gjl", _matrices(weight, groups, windows.out), _split(y, groups, rank))
+    matrices = _matrices(weight, groups, windows.out).swapaxes(-1, -2)
+    columns = _by_channel(_sums_of_products(matrices, _by_position(_split(y, groups, rank))[..., None, :]))
     return _last(windows.scatter(_joined(columns, windows.out)).astype(dtype), rank, layout)
 
 
@@ -289,8 +305,9 @@ def tiled_conv_weight(x, weight_size, grad_output, stride=1, padding=0, dilation
     rank = len(weight_size) // 2 - 1
     x, y = _first(x, rank, layout), _first(y, rank, layout)
     windows = _Windows(x.shape[-rank:], tuple(weight_size[rank + 2:]), stride, padding, dilation, padding_mode)
-    sums = np.einsum("...gkl,...gjl->...lgkj", _split(y, groups, rank), _split(windows.gather(x), groups, rank))
-    sums = np.add.reduce(sums, tuple(range(sums.ndim - 4)), sums.dtype)
+    seen = _by_position(_split(windows.gather(x), groups, rank))
+    products = _by_position(_split(y, groups, rank))[..., None] * seen[..., None, :]
+    sums = np.add.reduce(products, tuple(range(products.ndim - 4)), products.dtype)
     return _by_bank(sums.reshape(*windows.out, *weight_size[rank:]), weight_size[:rank], windows.out).astype(dtype)
 
 

@@ -239,8 +239,8 @@ cdef bint _banks_take_turns(Convolution problem):
 def run_tiled(Tiled tiled, algorithm, workers, out=None):
     """Compute a tiled layer or its gradient."""
     check_algorithm(algorithm, (*ALGORITHMS, "unshared"))
-    if algorithm == "unshared" or algorithm == "auto" and tiled.banks > 1 and (
-            tiled.outputs_of_a_bank <= _FEW_OUTPUTS):
+    few = algorithm == "unshared" or algorithm == "auto" and 1 < tiled.banks and tiled.outputs_of_a_bank <= _FEW_OUTPUTS
+    if few and tiled.products:
         seconds = _seconds(tiled.products, tiled.dtype)
         count = threads(workers, 1 + int(max(seconds / _SECONDS_A_THREAD, tiled.weight_bytes / _BYTES_A_THREAD)))
         if tiled.wanted == INPUT:    # shares are added
@@ -251,11 +251,11 @@ def run_tiled(Tiled tiled, algorithm, workers, out=None):
         if layers and (algorithm == "filters" or algorithm == "auto" and _banks_take_turns(layers[0])):
             run_layers(layers, "filters", workers)    # what banks see in common is gathered once
         else:
-            run_layers(tiled.plain_layers(), algorithm, workers)
+            run_layers(tiled.plain_layers(), "auto" if few else algorithm, workers)
     else:
         check_workers(workers)
         for layer in tiled.plain_layers():    # a phase's weights at a time
-            run_layers([layer], algorithm, workers)
+            run_layers([layer], "auto" if few else algorithm, workers)
     return tiled.finished(out)
 
 
