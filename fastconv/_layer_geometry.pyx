@@ -811,6 +811,6 @@ def conv_bias(grad_output, rank, layout, out, dtype):
 def rounded(cnp.ndarray sums, dtype, out):
     """The sums as an array of their own, or in `out`: they were part of a padded one, those of float16 in float32."""
     with np.errstate(over="ignore"):
-        if out is None or out.dtype != dtype:
-            return sums.astype(dtype, order="C", copy=False)
-        return finished(sums, out)
+        if out is not None and sums.dtype == dtype:
+            return finished(sums, out)
+        return sums.astype(dtype, order="C", copy=False)

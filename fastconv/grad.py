@@ -679,7 +679,7 @@ def max_pool(input_size, indices, grad_output, *, rank=None, layout="channels_fi
     values, at, zeros, dx, dtype = pool_gate.max_pool_gradient(input_size, indices, grad_output, rank, layout, out,
                                                                   dtype)
     _route.put(zeros, at, values, True, workers)
-    return gate.finished(gate.rounded(dx, dtype), out)
+    return gate.finished(gate.rounded(dx, dtype, out), out)
 
 
 def avg_pool(input_size, grad_output, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,

@@ -551,12 +551,14 @@ def tiled_conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
         as kernel sizes, one for each spatial axis. Tiles may be cut off by the end of the result.
     bias : array_like, optional
         What is added to each output channel, of shape ``(K,)``, or ``(*tiles, K)`` for one of each bank.
-    stride, padding, dilation, groups, padding_mode, layout, activation, out, dtype, workers : optional
+    stride, padding, dilation, groups, padding_mode, layout, activation : optional
         As in `conv`.
     algorithm : {'auto', 'filters', 'pixels', 'depthwise', 'winograd', 'unshared'}, optional
         For comparisons. ``'unshared'`` goes from position to position and reads each position's filters once for all
         samples. The others are those of `conv`: the positions of each bank make a layer with ``tiles`` times the
         stride. ``'auto'`` chooses by the geometry of one sample.
+    out, dtype, workers : optional
+        As in `conv`.
 
     Returns
     -------
@@ -595,7 +597,7 @@ def tiled_conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     >>> weight.shape    # tiles, filters, channels, kernel
     (2, 1, 1, 2)
     >>> tiled_conv([[1, 2, 4, 8, 16, 32]], weight)
-    array([[  3,  -2,  12,  -8,  48]])
+    array([[ 3, -2, 12, -8, 48]])
 
     Each may have its own bias:
 
