@@ -153,3 +153,32 @@ def test_scratch_of_a_pool(name, image, kernel, stride, padding, layout, dtype):
         name=name, image=image, kernel=kernel, stride=stride, padding=padding, layout=layout, dtype=dtype))
     assert not done.returncode, done.stderr
     assert float(done.stdout) < 2 * 4
+
+
+MEASURE_TILED = """
+from fastconv import grad
+x, w = np.ones(({samples}, 16, 96, 96), "{dtype}"), np.ones((*{tiles}, 16, 16, 3, 3), "{dtype}")
+y = fastconv.tiled_conv(x, w, padding=1)
+def run(x, y):
+    match "{name}":
+        case "tiled_conv": fastconv.tiled_conv(x, w, padding=1, out=y, workers=2)
+        case "tiled_conv_input": grad.tiled_conv_input(x.shape, w, y, padding=1, out=x, workers=2)
+        case "tiled_conv_weight": grad.tiled_conv_weight(x, w.shape, y, padding=1, out=w, workers=2)
+run(x[:1], y[:1])    # loads what there is to load
+restart()
+before = peak()
+run(x, y)
+print((peak() - before) / 2**20)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the resource module is Unix's")
+@pytest.mark.parametrize("name", ["tiled_conv", "tiled_conv_input", "tiled_conv_weight"])
+@pytest.mark.parametrize(("tiles", "samples", "dtype"), [
+    ((96, 96), 1, "f"), ((96, 96), 40, "f"), ((96, 96), 5, "D"), ((32, 96), 3, "d"), ((2, 2), 40, "f")], ids=str)
+def test_scratch_of_a_tiled_layer(tiles, samples, dtype, name):
+    """Weights of up to 340 MB are read where they lie."""
+    done = python("-c", PEAK + MEASURE_TILED.format(name=name, tiles=tiles, samples=samples, dtype=dtype))
+    assert not done.returncode, done.stderr
+    assert float(done.stdout) < 2 * 4 + 4    # and weights that are prepared
