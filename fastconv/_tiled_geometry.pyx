@@ -139,7 +139,7 @@ cdef class Tiled:
 
 # ---------------------------------------------------------------- checks
 
-cdef tuple check_weight(tuple shape, bint local, str name):
+cdef tuple check_weight(tuple shape, str name):
     """Tiles and kernel."""
     if len(shape) < 4 or len(shape) % 2:
         raise ValueError(f"`{name}` must be of shape (*tiles, K, C // groups, *kernel) with as many tiles as kernel "
@@ -180,7 +180,7 @@ def tiled_conv(x, weight, bias, stride, padding, dilation, groups, padding_mode,
     """The layer."""
     cdef cnp.ndarray a = as_array(x, "x"), w = as_array(weight, "weight")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    tiles, kernel = check_weight((<object> w).shape, local, "weight")
+    tiles, kernel = check_weight((<object> w).shape, "weight")
     cdef int rank = len(tiles)
     cdef Py_ssize_t filters = w.shape[rank], n = check_groups(groups, filters, "filters of `weight`")
     cdef cnp.ndarray b = checked_bias(bias, tiles, filters)
@@ -203,7 +203,7 @@ def tiled_conv_input(input_size, weight, grad_output, stride, padding, dilation,
     shape = whole_shape(input_size, "input_size")
     cdef cnp.ndarray g = as_array(grad_output, "grad_output"), w = as_array(weight, "weight")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    tiles, kernel = check_weight((<object> w).shape, local, "weight")
+    tiles, kernel = check_weight((<object> w).shape, "weight")
     cdef int rank = len(tiles)
     cdef Py_ssize_t n = check_groups(groups, w.shape[rank], "filters of `weight`")
     if len(shape) < rank + 1:
@@ -248,7 +248,7 @@ def tiled_conv_weight(x, weight_size, grad_output, stride, padding, dilation, gr
     shape = whole_shape(weight_size, "weight_size")
     cdef cnp.ndarray a = as_array(x, "x"), g = as_array(grad_output, "grad_output")
     cdef bint last = named(LAYOUTS, layout, "layout")
-    tiles, kernel = check_weight(shape, local, "weight_size")
+    tiles, kernel = check_weight(shape, "weight_size")
     cdef int rank = len(tiles)
     cdef Py_ssize_t n = check_groups(groups, shape[rank], "filters of `weight_size`")
     check_channels(a, rank, shape[rank + 1] * n, last, "x")
@@ -305,10 +305,7 @@ def tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype):
     with np.errstate(over="ignore"):
         total = add_up(g, tiles, outputs, np.dtype(np.float32) if dtype.char == "e" else dtype)
         total = np.moveaxis(total, 0, -1).astype(dtype, order="C", copy=False)
-    if out is None:
-        return total
-    np.copyto(out, total)
-    return out
+    return finished(total, out)
 
 
 cdef tuple whole_tiles(object tiles):
