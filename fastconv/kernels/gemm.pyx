@@ -41,7 +41,9 @@ from fastconv.kernels.simd cimport (
     FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, element_size, vbool, vdouble, vfloat,
     vint16, vint32, vint64, vlongdouble,
 )
-from fastconv.kernels.tile cimport MAX_VECTORS, Tap, rows_of_tile, tile_along_filters, tile_along_pixels
+from fastconv.kernels.tile cimport (
+    MAX_VECTORS, Tap, rows_of_tile, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
+)
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
@@ -88,6 +90,7 @@ cdef struct Scratch:
     Tap* taps                  # of the part of the sum
     Tap* kept                  # those that do not lie wholly on padding for a tile
     Py_ssize_t* inner          # from a tap, to the terms that follow
+    Py_ssize_t* in_x           # the same in x, where tiles are copied from it
     char* end
 
 # A tile's pixels: which outputs they are at most, and where.
@@ -114,6 +117,7 @@ cdef struct Part:
     bint finite                # weights: taps on padding may be left out
     const char* ahead          # what the next tiles will need of x: a line, and those of the channels that follow
     Py_ssize_t ahead_pitch
+    const char* copied         # a tile's pixels in x, to be copied while its first filters are summed; NULL: they were
 
 
 # ---------------------------------------------------------------- tiles: functions of their own, for their registers
@@ -129,6 +133,11 @@ cdef void sum_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap
                      const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     tile_along_pixels(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows,
                       columns)
+
+
+cdef void sum_and_copy_pixels(V* sums, const char* x, const Py_ssize_t* channels, Py_ssize_t n, const char* weights,
+                              bint resumed, Py_ssize_t step, char* copy) noexcept nogil:
+    whole_tile_along_pixels(sums, x, channels, n, weights, resumed, step, copy)
 
 
 # ---------------------------------------------------------------- which taps a tile needs
@@ -174,7 +183,7 @@ cdef void list_taps(const Plan* p, Part* part, Scratch* scratch) noexcept nogil:
     cdef Py_ssize_t n = 0, outer, row, column, c
     cdef bint few = cut.channels < FEW_CHANNELS
     for c in range(cut.channels):
-        scratch.inner[c] = c * patch.channel_pitch
+        scratch.inner[c], scratch.in_x[c] = c * patch.channel_pitch, c * p.s.x_channel
     for outer in range(cut.outers):
         for row in range(cut.rows):
             for column in range(cut.columns):
@@ -242,8 +251,11 @@ cdef void tile_pixels(V* sums, const Plan* p, const Block* b, const Part* part, 
         fetch_filters(&p.epilogue, scratch.out[place.index], filter, width, columns)
     if plain:    # sums are results: stored where they belong at once
         sums, step = <V*> (scratch.out[place.index] + filter_offset(p.s, filter)), p.s.out_filter
-    sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps,
-               scratch.inner, part.inner, weights, not part.first, step, part.ahead, part.ahead_pitch, width, columns)
+    if part.copied != NULL:
+        sum_and_copy_pixels(sums, part.copied, scratch.in_x, part.inner, weights, not part.first, step, scratch.patch)
+    else:
+        sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps,
+                   scratch.inner, part.inner, weights, not part.first, step, part.ahead, part.ahead_pitch, width, columns)
     if part.last and not plain:
         finish(sums, &p.epilogue, b.group, place.bank, filter, width, columns, True)
         store_filters(sums, &p.epilogue, scratch.out[place.index], filter, place.pixels, width, columns)
@@ -274,10 +286,9 @@ cdef inline void copy_rows(V* to, const char* x, Py_ssize_t pitch, Py_ssize_t n,
         to += PIXEL_COLUMNS
 
 
-cdef inline void copy_tile(V* to, const Plan* p, const Part* part, const Scratch* scratch,
+cdef inline void copy_tile(V* to, const char* x, const Plan* p, const Part* part,
                            const Place* place) noexcept nogil:
     """A tile's pixels of all channels, side by side, in the place of a patch."""
-    cdef const char* x = (p.s.x + part.cut.channel * p.s.x_channel) + scratch.at[place.index]
     if place.pixels == 3 * p.lanes and PIXEL_COLUMNS >= 3: copy_rows(to, x, p.s.x_channel, part.cut.channels, 3)
     elif place.pixels == 2 * p.lanes: copy_rows(to, x, p.s.x_channel, part.cut.channels, 2)
     else: copy_rows(to, x, p.s.x_channel, part.cut.channels, 1)
@@ -306,7 +317,10 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
     """Adds a part of the sum to all filters of a tile: what it sees was copied, and stays in the first cache."""
     cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, line = 0
     cdef const char* x = p.s.x + part.cut.channel * p.s.x_channel
-    copy_tile(<V*> scratch.patch, p, part, scratch, place)
+    part.copied = x + scratch.at[place.index]
+    if place.pixels < PIXEL_COLUMNS * p.lanes or b.filters < PIXEL_ROWS:
+        copy_tile(<V*> scratch.patch, part.copied, p, part, place)
+        part.copied = NULL
     while filter < stop:
         width = panel_width(p, stop - filter)
         part.ahead, part.ahead_pitch = scratch.patch, 0
@@ -316,6 +330,7 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
             line += 64
         sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, 0, filter, width),
                         filter, width)
+        part.copied = NULL
         filter += width
     return sums
 
@@ -326,7 +341,7 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
     cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, bank, i
     cdef const char* weights
     see(p, b, part, scratch)
-    part.ahead, part.ahead_pitch = scratch.patch, 0
+    part.ahead, part.ahead_pitch, part.copied = scratch.patch, 0, NULL
     if p.copies_tiles:
         for i in range(tiles):
             sums = sum_tile(sums, p, b, part, scratch, scratch.places + i, scratch.places + min(i + 1, tiles - 1))
@@ -606,7 +621,8 @@ cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     s.taps = <Tap*> (s.out + pixels)
     s.kept = s.taps + TERMS
     s.inner = <Py_ssize_t*> (s.kept + TERMS)
-    s.end = <char*> (s.inner + TERMS)
+    s.in_x = s.inner + TERMS
+    s.end = <char*> (s.in_x + TERMS)
     return s
 
 

@@ -23,13 +23,14 @@ cdef struct Tap:
 
 cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                          const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                         Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, const int rows, const int columns,
-                         const bint along_pixels) noexcept nogil:
+                         Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, char* copy, const int rows,
+                         const int columns, const bint along_pixels, const bint copies) noexcept nogil:
     """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
 
     Rows are pixels and columns vectors of filters, or the other way round. For each of `taps` and, within it, each of
     `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. With each, along
-    pixels, a line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`.
+    pixels, a line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`. With `copies`,
+    the vectors of pixels are left at `copy`, side by side.
     """
     cdef V total[MAX_VECTORS]
     cdef V column[MAX_COLUMNS]
@@ -57,6 +58,10 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
                 for c in range(columns):
                     # volatile: load once and keep, or the compiler reloads the vector for each row of the tile
                     column[c] = (<volatile V*> (x + inner[t]))[c]
+                    if copies:
+                        (<volatile V*> copy)[c] = column[c]
+                if copies:
+                    copy += columns * sizeof(V)
                 for r in range(rows):
                     for c in range(columns):
                         total[r * columns + c] = multiply_add(total[r * columns + c], column[c], w + r * size)
@@ -80,20 +85,20 @@ cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, con
                            const int columns, const bint along_pixels) noexcept nogil:
     """`tile_of` with its rows made a constant, so that the sums they index are registers."""
     if columns == 1 and not along_pixels and rows == THIN_ROWS:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, THIN_ROWS,
-                columns, along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL,
+                THIN_ROWS, columns, along_pixels, False)
     elif rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
         tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead,
-                ahead_pitch, PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels)
+                ahead_pitch, NULL, PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels, False)
     elif rows == 4:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, 4, columns,
-                along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 4,
+                columns, along_pixels, False)
     elif rows == 2:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, 2, columns,
-                along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 2,
+                columns, along_pixels, False)
     else:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, 1, columns,
-                along_pixels)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 1,
+                columns, along_pixels, False)
 
 
 cdef inline Py_ssize_t rows_of_tile(Py_ssize_t left, Py_ssize_t most) noexcept nogil:
@@ -114,6 +119,16 @@ cdef inline void tile_along_filters(V* sums, const char* patch, const Py_ssize_t
         tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 2, False)
     else:
         tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 1, False)
+
+
+cdef inline void whole_tile_along_pixels(V* sums, const char* x, const Py_ssize_t* channels, Py_ssize_t n,
+                                         const char* weights, bint resumed, Py_ssize_t step,
+                                         char* copy) noexcept nogil:
+    """A product of matrices: a whole tile, whose pixels, of all channels, are left at `copy` on the way."""
+    cdef Tap tap = Tap(0, 0, 0, 0, 0)
+    cdef Py_ssize_t at = 0
+    tile_of(sums, x, &at, &tap, 1, channels, n, weights, resumed, step, x, 0, copy, PIXEL_ROWS, PIXEL_COLUMNS, True,
+            True)
 
 
 cdef inline void tile_along_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps,
