@@ -55,6 +55,7 @@ cdef enum:
     FEW_PIXELS = 128           # not to be cut further while there are filters to cut
     BLOCKS_A_WORKER = 4        # for an even split
     SLACK = 4096               # bytes
+    LINE = 64                  # bytes of the cache
 
 cdef Py_ssize_t AT_ITS_START = 0
 
@@ -124,8 +125,9 @@ cdef struct Part:
 
 cdef void sum_filters(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                       const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
-                      Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    tile_along_filters(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, rows, columns)
+                      const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    tile_along_filters(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows,
+                       columns)
 
 
 cdef void sum_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
@@ -234,7 +236,7 @@ cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part,
     if part.last and p.epilogue.same_bytes:
         fetch_pixels(&p.epilogue, scratch.out[place.index], filter, columns)
     sum_filters(sums, part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights,
-                not part.first, columns * sizeof(V), place.pixels, columns)
+                not part.first, columns * sizeof(V), part.ahead, part.ahead_pitch, place.pixels, columns)
     if part.last:
         finish(sums, &p.epilogue, b.group, place.bank, filter, place.pixels, columns, False)
         store_pixels(sums, &p.epilogue, scratch.turned, scratch.out + place.index, filter, place.pixels, columns)
@@ -335,11 +337,42 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
     return sums
 
 
+# Of memory, to be asked for.
+cdef struct Lines:
+    const char* at
+    Py_ssize_t bytes
+
+
+cdef Lines weights_ahead(const Plan* p, const Block* b, const Part* part, Py_ssize_t bank, Py_ssize_t filter,
+                         Py_ssize_t width) noexcept nogil:
+    """The weights that the next panel holds, or is packed from: large ones come from far."""
+    cdef Py_ssize_t n = min(width, b.first_filter + b.filters - filter - width), bytes = terms_of(&part.cut) * p.size
+    if n <= 0 or p.banks > 1:
+        return Lines(NULL, 0)
+    filter += width
+    if p.s.packed != NULL:
+        return Lines(p.s.packed + ((b.group * p.padded_filters + filter) * p.terms
+                                   + part.done * panel_width(p, n)) * p.size, n * bytes)
+    return Lines(NULL, 0)
+
+
+cdef inline void look_ahead(Part* part, const Scratch* scratch, Lines* lines) noexcept nogil:
+    """A tile asks for as many of the lines as its sum has terms."""
+    cdef Py_ssize_t bytes = min(lines.bytes, part.taps * part.inner * LINE)
+    if bytes < part.taps * part.inner * LINE:
+        part.ahead, part.ahead_pitch = scratch.patch, 0
+        return
+    part.ahead, part.ahead_pitch = lines.at, LINE
+    lines.at += bytes
+    lines.bytes -= bytes
+
+
 cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch,
                    Py_ssize_t tiles) noexcept nogil:
     """Adds a part of the sum to all outputs of a block."""
     cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, bank, i
     cdef const char* weights
+    cdef Lines line
     see(p, b, part, scratch)
     part.ahead, part.ahead_pitch, part.copied = scratch.patch, 0, NULL
     if p.copies_tiles:
@@ -352,7 +385,9 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
             if scratch.first_place[bank] == scratch.first_place[bank + 1]:
                 continue
             weights = panel_of(p, b, part, scratch, bank, filter, width)
+            line = weights_ahead(p, b, part, bank, filter, width)
             for i in range(scratch.first_place[bank], scratch.first_place[bank + 1]):
+                look_ahead(part, scratch, &line)
                 sums = add_tile(sums, p, b, part, scratch, scratch.places + i, weights, filter, width)
         filter += width
 

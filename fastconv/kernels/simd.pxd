@@ -109,8 +109,10 @@ cdef extern from * nogil:
     #endif
     #if defined(__GNUC__) || defined(__clang__)
       #define FC_PREFETCH(at, write) __builtin_prefetch(at, write)
+      #define FC_PREFETCH_SECOND(at) __builtin_prefetch(at, 0, 2)
     #else
       #define FC_PREFETCH(at, write) ((void) (at))
+      #define FC_PREFETCH_SECOND(at) ((void) (at))
     #endif
     FC_ZIP(fc_zip_low_32, vint32, FC_ZIP_LOW_32)
     FC_ZIP(fc_zip_high_32, vint32, FC_ZIP_HIGH_32)
@@ -139,6 +141,7 @@ cdef extern from * nogil:
         PIXEL_COLUMNS "FC_PIXEL_COLUMNS"
         CAN_TURN "FC_CAN_TURN"           # whether the compiler shuffles vectors
     void prefetch "FC_PREFETCH"(const char* at, const int write)
+    void prefetch_to_second "FC_PREFETCH_SECOND"(const char* at)    # level of the cache, to be read
     # a0 b0 a1 b1 ... of the lower and of the upper halves
     vint32 zip_low_32 "fc_zip_low_32"(vint32 a, vint32 b)
     vint32 zip_high_32 "fc_zip_high_32"(vint32 a, vint32 b)

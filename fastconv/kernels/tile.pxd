@@ -4,7 +4,8 @@ Its vectors run along filters, with one pixel's value at a time spread over a ve
 at a time spread. Inline, for each kernel and build to have its own.
 """
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, ZEROS, element_size, multiply_add, prefetch,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, ZEROS, element_size, multiply_add,
+    prefetch_to_second,
 )
 
 cdef enum:
@@ -28,9 +29,9 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
     """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
 
     Rows are pixels and columns vectors of filters, or the other way round. For each of `taps` and, within it, each of
-    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. With each, along
-    pixels, a line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`. With `copies`,
-    the vectors of pixels are left at `copy`, side by side.
+    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. With each, a
+    line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`. With `copies`, the vectors
+    of pixels are left at `copy`, side by side.
     """
     cdef V total[MAX_VECTORS]
     cdef V column[MAX_COLUMNS]
@@ -52,9 +53,9 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
             weights + taps[i].weight * columns * <Py_ssize_t> sizeof(V))
         x = patch + at[0] + taps[i].x
         for t in range(n_inner):
+            prefetch_to_second(ahead)
+            ahead += ahead_pitch
             if along_pixels:
-                prefetch(ahead, 0)
-                ahead += ahead_pitch
                 for c in range(columns):
                     # volatile: load once and keep, or the compiler reloads the vector for each row of the tile
                     column[c] = (<volatile V*> (x + inner[t]))[c]
@@ -108,17 +109,21 @@ cdef inline Py_ssize_t rows_of_tile(Py_ssize_t left, Py_ssize_t most) noexcept n
 
 cdef inline void tile_along_filters(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps,
                                     Py_ssize_t n_taps, const Py_ssize_t* inner, Py_ssize_t n_inner,
-                                    const char* weights, bint resumed, Py_ssize_t step, Py_ssize_t rows,
-                                    Py_ssize_t columns) noexcept nogil:
+                                    const char* weights, bint resumed, Py_ssize_t step, const char* ahead,
+                                    Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """And with its columns. Of any number of pixels and vectors of filters up to a whole tile."""
     if columns == 4 and FILTER_COLUMNS >= 4:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 4, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 4,
+                  False)
     elif columns == 3 and FILTER_COLUMNS >= 3:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 3, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 3,
+                  False)
     elif columns == 2:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 2, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 2,
+                  False)
     else:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, NULL, 0, rows, 1, False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 1,
+                  False)
 
 
 cdef inline void whole_tile_along_pixels(V* sums, const char* x, const Py_ssize_t* channels, Py_ssize_t n,
