@@ -12,6 +12,7 @@ cdef enum:
     MAX_ROWS = 12
     MAX_COLUMNS = 4
     MAX_VECTORS = 32           # a tile's sums
+    UNROLLED = 2               # terms
 
 # Where a tap's part of the sum starts: bytes from a pixel's place in the patch, and rows of a panel of weights.
 cdef struct Tap:
@@ -20,6 +21,23 @@ cdef struct Tap:
     Py_ssize_t outer
     Py_ssize_t row
     Py_ssize_t column
+
+
+cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, const char* w, char* copy, const int rows,
+                          const int columns, const bint along_pixels, const bint copies) noexcept nogil:
+    """Adds a term to rows x columns sums: along pixels, `row[0]` is where those are."""
+    cdef V column[MAX_COLUMNS]
+    cdef Py_ssize_t size = element_size(total)
+    cdef int r, c
+    for c in range(columns):
+        # volatile: load once and keep, or the compiler reloads the vector for each row of the tile
+        column[c] = (<volatile V*> (row[0] + offset if along_pixels else w))[c]
+        if copies:
+            (<volatile V*> copy)[c] = column[c]
+    for r in range(rows):
+        for c in range(columns):
+            total[r * columns + c] = multiply_add(total[r * columns + c], column[c],
+                                                  w + r * size if along_pixels else row[r] + offset)
 
 
 cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
@@ -34,47 +52,38 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
     of pixels are left at `copy`, side by side.
     """
     cdef V total[MAX_VECTORS]
-    cdef V column[MAX_COLUMNS]
     cdef const char* row[MAX_ROWS]
     cdef const char* w
-    cdef const char* x
-    cdef Py_ssize_t i, t, offset, size = element_size(sums)
-    cdef int r, c
+    cdef Py_ssize_t i, t, line = (
+        rows * element_size(sums) if along_pixels else columns * <Py_ssize_t> sizeof(V))
+    cdef Py_ssize_t copied = columns * sizeof(V)
+    cdef int r, c, u
     # volatile here, too: else these loops become calls of memcpy, and the sums pass through memory
     for r in range(rows):
         for c in range(columns):
             total[r * columns + c] = (
                 (<volatile V*> (<char*> sums + r * step))[c] if resumed else (<volatile V*> ZEROS)[0])
-    if not along_pixels:
-        for r in range(rows):
-            row[r] = patch + at[r]
+    for r in range(1 if along_pixels else rows):
+        row[r] = patch + at[r]
     for i in range(n_taps):
-        w = weights + taps[i].weight * rows * size if along_pixels else (
-            weights + taps[i].weight * columns * <Py_ssize_t> sizeof(V))
-        x = patch + at[0] + taps[i].x
-        for t in range(n_inner):
+        w = weights + taps[i].weight * line
+        t = 0
+        while t + UNROLLED <= n_inner:    # what is done once a term but for the sums takes turns with them
+            for u in range(UNROLLED):
+                prefetch_to_second(ahead)
+                ahead += ahead_pitch
+                add_term(total, row, taps[i].x + inner[t + u], w + u * line, copy + u * copied, rows, columns,
+                         along_pixels, copies)
+            t += UNROLLED
+            w += UNROLLED * line
+            copy += UNROLLED * copied
+        while t < n_inner:
             prefetch_to_second(ahead)
             ahead += ahead_pitch
-            if along_pixels:
-                for c in range(columns):
-                    # volatile: load once and keep, or the compiler reloads the vector for each row of the tile
-                    column[c] = (<volatile V*> (x + inner[t]))[c]
-                    if copies:
-                        (<volatile V*> copy)[c] = column[c]
-                if copies:
-                    copy += columns * sizeof(V)
-                for r in range(rows):
-                    for c in range(columns):
-                        total[r * columns + c] = multiply_add(total[r * columns + c], column[c], w + r * size)
-                w += rows * size
-            else:
-                offset = taps[i].x + inner[t]
-                for c in range(columns):
-                    column[c] = (<volatile V*> w)[c]
-                for r in range(rows):
-                    for c in range(columns):
-                        total[r * columns + c] = multiply_add(total[r * columns + c], column[c], row[r] + offset)
-                w += columns * sizeof(V)
+            add_term(total, row, taps[i].x + inner[t], w, copy, rows, columns, along_pixels, copies)
+            t += 1
+            w += line
+            copy += copied
     for r in range(rows):
         for c in range(columns):
             (<volatile V*> (<char*> sums + r * step))[c] = total[r * columns + c]
