@@ -203,7 +203,7 @@ cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t wind
                 q = min(q, windows - rows)    # back over its neighbour: the same bits
             tile_along_filters(
                 products + q * step + element * columns, scratch.image + element * p.element_pitch, scratch.at + q,
-                &tap, 1, scratch.inner, p.terms, weights, False, step * sizeof(R), rows, columns)
+                &tap, 1, scratch.inner, p.terms, weights, False, step * sizeof(R), weights, 0, rows, columns)
             q += rows
         weights += p.terms * columns * sizeof(R)
 
