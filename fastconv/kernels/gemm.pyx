@@ -346,14 +346,17 @@ cdef struct Lines:
 cdef Lines weights_ahead(const Plan* p, const Block* b, const Part* part, Py_ssize_t bank, Py_ssize_t filter,
                          Py_ssize_t width) noexcept nogil:
     """The weights that the next panel holds, or is packed from: large ones come from far."""
+    cdef const Layer* s = p.s
     cdef Py_ssize_t n = min(width, b.first_filter + b.filters - filter - width), bytes = terms_of(&part.cut) * p.size
     if n <= 0 or p.banks > 1:
         return Lines(NULL, 0)
     filter += width
-    if p.s.packed != NULL:
-        return Lines(p.s.packed + ((b.group * p.padded_filters + filter) * p.terms
-                                   + part.done * panel_width(p, n)) * p.size, n * bytes)
-    return Lines(NULL, 0)
+    if s.packed != NULL:
+        return Lines(s.packed + ((b.group * p.padded_filters + filter) * p.terms
+                                 + part.done * panel_width(p, n)) * p.size, n * bytes)
+    if p.in_parts or s.planes > 1 or s.weight_filter < 0 or s.weight_filter > bytes:    # not side by side
+        return Lines(NULL, 0)
+    return Lines(s.weight + b.group * s.weight_group + filter * s.weight_filter, n * s.weight_filter)
 
 
 cdef inline void look_ahead(Part* part, const Scratch* scratch, Lines* lines) noexcept nogil:
