@@ -4,15 +4,14 @@ Its vectors run along filters, with one pixel's value at a time spread over a ve
 at a time spread. Inline, for each kernel and build to have its own.
 """
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, ZEROS, element_size, multiply_add,
-    prefetch_to_second,
+    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, TERMS_A_TURN, THIN_ROWS, V, ZEROS, element_size,
+    multiply_add, prefetch_to_second,
 )
 
 cdef enum:
     MAX_ROWS = 12
     MAX_COLUMNS = 4
     MAX_VECTORS = 32           # a tile's sums
-    UNROLLED = 2               # terms
 
 # Where a tap's part of the sum starts: bytes from a pixel's place in the patch, and rows of a panel of weights.
 cdef struct Tap:
@@ -68,15 +67,15 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
     for i in range(n_taps):
         w = weights + taps[i].weight * line
         t = 0
-        while t + UNROLLED <= n_inner:    # what is done once a term but for the sums takes turns with them
-            for u in range(UNROLLED):
+        while t + TERMS_A_TURN <= n_inner:    # what is done once a term but for the sums takes turns with them
+            for u in range(TERMS_A_TURN):
                 prefetch_to_second(ahead)
                 ahead += ahead_pitch
                 add_term(total, row, taps[i].x + inner[t + u], w + u * line, copy + u * copied, rows, columns,
                          along_pixels, copies)
-            t += UNROLLED
-            w += UNROLLED * line
-            copy += UNROLLED * copied
+            t += TERMS_A_TURN
+            w += TERMS_A_TURN * line
+            copy += TERMS_A_TURN * copied
         while t < n_inner:
             prefetch_to_second(ahead)
             ahead += ahead_pitch
