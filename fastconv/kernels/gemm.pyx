@@ -257,7 +257,8 @@ cdef void tile_pixels(V* sums, const Plan* p, const Block* b, const Part* part, 
         sum_and_copy_pixels(sums, part.copied, scratch.in_x, part.inner, weights, not part.first, step, scratch.patch)
     else:
         sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps,
-                   scratch.inner, part.inner, weights, not part.first, step, part.ahead, part.ahead_pitch, width, columns)
+                   scratch.inner, part.inner, weights, not part.first, step, part.ahead, part.ahead_pitch, width,
+                   columns)
     if part.last and not plain:
         finish(sums, &p.epilogue, b.group, place.bank, filter, width, columns, True)
         store_filters(sums, &p.epilogue, scratch.out[place.index], filter, place.pixels, width, columns)

@@ -53,7 +53,7 @@ cdef extern from * nogil:
     #ifndef FC_TERMS
       #define FC_TERMS 1
     #endif
-    #define FC_THIN_ROWS 12    /* as many sums as the latency of a multiply-add asks for */
+    #define FC_THIN_ROWS 10    /* 8 sums is what the latency of a multiply-add asks for; 12 pixels take all registers */
     #if FC_BYTES == 16
       #define FC_ZIP_LOW_32 0, 4, 1, 5
       #define FC_ZIP_HIGH_32 2, 6, 3, 7

@@ -9,7 +9,7 @@ from fastconv.kernels.simd cimport (
 )
 
 cdef enum:
-    MAX_ROWS = 12
+    MAX_ROWS = 10
     MAX_COLUMNS = 4
     MAX_VECTORS = 32           # a tile's sums
 
@@ -22,8 +22,9 @@ cdef struct Tap:
     Py_ssize_t column
 
 
-cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, const char* w, char* copy, const int rows,
-                          const int columns, const bint along_pixels, const bint copies) noexcept nogil:
+cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, const char* w, char* copy,
+                          const int rows, const int columns, const bint along_pixels,
+                          const bint copies) noexcept nogil:
     """Adds a term to rows x columns sums: along pixels, `row[0]` is where those are."""
     cdef V column[MAX_COLUMNS]
     cdef Py_ssize_t size = element_size(total)
@@ -46,9 +47,9 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
     """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
 
     Rows are pixels and columns vectors of filters, or the other way round. For each of `taps` and, within it, each of
-    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. With each, a
-    line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`. With `copies`, the vectors
-    of pixels are left at `copy`, side by side.
+    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. With each, but for
+    thin tiles, a line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`. With `copies`,
+    the vectors of pixels are left at `copy`, side by side.
     """
     cdef V total[MAX_VECTORS]
     cdef const char* row[MAX_ROWS]
@@ -56,7 +57,7 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
     cdef Py_ssize_t i, t, line = (
         rows * element_size(sums) if along_pixels else columns * <Py_ssize_t> sizeof(V))
     cdef Py_ssize_t copied = columns * sizeof(V)
-    cdef int r, c, u
+    cdef int r, c, u, terms = TERMS_A_TURN if rows < THIN_ROWS else 1
     # volatile here, too: else these loops become calls of memcpy, and the sums pass through memory
     for r in range(rows):
         for c in range(columns):
@@ -67,16 +68,17 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
     for i in range(n_taps):
         w = weights + taps[i].weight * line
         t = 0
-        while t + TERMS_A_TURN <= n_inner:    # what is done once a term but for the sums takes turns with them
-            for u in range(TERMS_A_TURN):
-                prefetch_to_second(ahead)
-                ahead += ahead_pitch
+        while t + terms <= n_inner:    # what is done once a term but for the sums takes turns with them
+            for u in range(terms):
+                if rows < THIN_ROWS:
+                    prefetch_to_second(ahead)
+                    ahead += ahead_pitch
                 add_term(total, row, taps[i].x + inner[t + u], w + u * line, copy + u * copied, rows, columns,
                          along_pixels, copies)
-            t += TERMS_A_TURN
-            w += TERMS_A_TURN * line
-            copy += TERMS_A_TURN * copied
-        while t < n_inner:
+            t += terms
+            w += terms * line
+            copy += terms * copied
+        while t < n_inner and terms > 1:
             prefetch_to_second(ahead)
             ahead += ahead_pitch
             add_term(total, row, taps[i].x + inner[t], w, copy, rows, columns, along_pixels, copies)
