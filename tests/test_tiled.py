@@ -223,7 +223,7 @@ def test_same_bits_for_any_workers(dtype, channels):
                         equal(other, one, f"{name}, {algorithm}, {case}")
 
 
-@pytest.mark.parametrize(("dtype", "samples"), list(product("fdlF", (3, 16, 17, 40))))
+@pytest.mark.parametrize(("dtype", "samples"), list(product("fdlF", (3, 5, 16, 17, 23, 40))))
 def test_same_bits_alone(dtype, samples):
     for case in (Tiled(Layer((1, 5, 6, 9), (7, 5, 3, 3), 1, 1)), Tiled(Layer((1, 2, 30), (3, 2, 4)), (9,)),
                  Tiled(Layer((1, 150, 3, 3), (2, 150, 3, 3), 1, 1))):
