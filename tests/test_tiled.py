@@ -251,3 +251,14 @@ def test_not_finite():
                 equal(fastconv.local_conv(x, w, algorithm=algorithm), wanted, algorithm)
         assert not np.isfinite(wanted).all()
         assert np.isfinite(wanted[0]).sum() == wanted[0].size - 2
+
+
+@pytest.mark.parametrize("dtype", "fd")
+def test_what_no_window_sees_does_not_matter(dtype):
+    """A column of x beyond the last window, behind which banks are left that this row does not use."""
+    x, y = numbers((6, 2, 3, 8), dtype, 1), numbers((6, 3, 3, 3), dtype, 2)
+    x[..., 7] = np.inf
+    for tiles in ((2, 5), (3, 2), (3, 16)):
+        where = {"stride": (1, 2)}
+        equal(grad.tiled_conv_weight(x, (*tiles, 3, 2, 1, 3), y, **where),
+              _reference_layers.tiled_conv_weight(x, (*tiles, 3, 2, 1, 3), y, **where))

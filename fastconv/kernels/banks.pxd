@@ -2,6 +2,7 @@
 from libc.string cimport memset
 
 from fastconv.kernels.border cimport share, whole
+from fastconv.kernels.dots cimport TERMS_OF_TILE
 from fastconv.kernels.layer cimport INPUT, RESULT, WEIGHT, Banks, Layer, Pass
 from fastconv.kernels.lines cimport BOOL, line_copier, line_copy, same_bits
 from fastconv.kernels.patch cimport Cut, Patch, cut_of, outer_taps, patch_of, terms_of
@@ -14,6 +15,7 @@ cdef enum:
     TASKS_A_WORKER = 4         # for an even split
     TERMS = 2048               # of a sum taken at once
     VECTORS = 4                # of samples side by side
+    FEW_SAMPLES = 4            # whose gradient by the weight is mostly the writing of it: rows are written as they lie
     SEEN = 64 * 1024           # bytes of rows that the samples see at some positions: part of a second-level cache
     SUMS = 256 * 1024          # bytes of results, or of what they are computed from
     PATCH = 1024 * 1024        # bytes of x gathered at once: half of a second-level cache
@@ -33,6 +35,8 @@ cdef struct Plan:
     Cut cut                    # the largest part of a sum
     bint in_place              # weights are read where they lie
     bint by_samples            # vectors run along samples where there are enough of them
+    bint by_positions          # vectors run along the positions of a run
+    bint held                  # a gradient by the weight is added up in scratch
     Py_ssize_t row             # bytes of a part's terms, whole vectors and one more
     Py_ssize_t samples_at_once
     Py_ssize_t alone           # samples of those, at most, that are in no vector
@@ -40,7 +44,7 @@ cdef struct Plan:
     Py_ssize_t run             # positions
     Py_ssize_t rows            # and rows of them that are gathered at once
     Py_ssize_t positions       # of those the ones whose rows are held at the same time
-    Py_ssize_t copied          # filters whose weights are copied at once
+    Py_ssize_t copied          # filters whose weights are copied at once, to rows or from them
     Py_ssize_t pitch           # bytes of a sample's results of a run
     Py_ssize_t filter_blocks
     Py_ssize_t runs            # of a row of banks
@@ -65,7 +69,7 @@ cdef struct Place:
     Py_ssize_t bank
     Py_ssize_t weight          # bytes
 
-# What a worker is at, and its scratch.
+# What a worker is at, and its scratch. By positions, `rows` are vectors [vector][tile of terms][filter][term].
 cdef struct Task:
     const Plan* p
     Py_ssize_t group
@@ -90,7 +94,7 @@ cdef struct Task:
     Py_ssize_t* lines          # where the first column of each row of the kernel is in a patch
     Py_ssize_t n_lines
     Py_ssize_t* columns        # and from there, each column
-    Py_ssize_t* terms          # where each term is from a position's place in `turned`, bytes
+    Py_ssize_t* terms          # where each term is from a position's place in `turned` or in a patch, bytes
     bint adjacent              # columns are neighbours
     char* end
 
@@ -209,15 +213,39 @@ cdef inline Py_ssize_t turned_bytes(const Plan* p) noexcept nogil:
     return whole_samples(p) * (p.slices * p.slice_pitch + p.lanes) * p.size
 
 
+cdef inline Py_ssize_t run_pitch(const Plan* p) noexcept nogil:
+    """Positions of a run, or the lanes of their vectors."""
+    return whole(p.run, p.lanes) if p.by_positions else p.run
+
+
+cdef inline bint all_banks_once(const Plan* p) noexcept nogil:
+    cdef int axis
+    for axis in range(p.s.rank):
+        if p.banks.tiles[axis] != p.s.out_size[axis]:
+            return False
+    return True
+
+
+cdef inline Py_ssize_t held_bytes(const Plan* p) noexcept nogil:
+    """Of a gradient by the weight."""
+    if not p.held:
+        return 0
+    if p.by_positions:
+        return run_pitch(p) * p.filters_at_once * whole(terms_of(&p.cut), TERMS_OF_TILE) * p.size
+    return p.run * p.filters_at_once * p.row
+
+
 cdef inline void lay_out(Plan* p) noexcept nogil:
     p.row = whole(terms_of(&p.cut) * p.size, p.size * p.lanes) + p.size * p.lanes
-    p.patch = patch_of(p.s, p.size, &p.cut, p.rows, p.run, False, False)
+    p.patch = patch_of(p.s, p.size, &p.cut, p.rows, p.run, p.by_positions, False)
     p.patch.padded = False
+    p.patch.item_pitch |= 64    # an odd number of cache lines: samples do not fall into one set of the cache
     p.slices = 1 if p.patch.channels_inner else p.cut.channels
     p.slice_bytes = p.patch.item_pitch if p.patch.channels_inner else p.patch.channel_pitch
     # odd: the channels of a pixel do not fall into one set of the cache
     p.slice_pitch = p.cut.outers * p.patch.outer_pitch // p.size | 1
-    p.pitch = whole(p.run * p.filters_at_once * p.size, 64) + 64
+    p.pitch = whole(run_pitch(p) * p.filters_at_once * p.size, 64) + 64
+    p.held = p.wanted == WEIGHT and (not p.by_positions or p.samples > p.samples_at_once or not all_banks_once(p))
     p.row_blocks = (p.banks.tiles[p.s.rank - 2] + p.rows - 1) // p.rows * p.outer_tiles
     p.runs = (p.banks.tiles[p.s.rank - 1] + p.run - 1) // p.run
     p.filter_blocks = (p.s.filters + p.filters_at_once - 1) // p.filters_at_once
@@ -226,7 +254,7 @@ cdef inline void lay_out(Plan* p) noexcept nogil:
 cdef inline bint too_large(const Plan* p) noexcept nogil:
     """Whether a worker's scratch is."""
     return ((p.alone * p.planes + whole_samples(p)) * p.pitch > SUMS
-            or p.wanted == WEIGHT and p.run * p.filters_at_once * p.row > SUMS
+            or held_bytes(p) > SUMS
             or p.wanted != INPUT and p.alone * p.patch.item_pitch > PATCH
             or p.by_samples and max(p.samples_at_once * p.slice_bytes, turned_bytes(p)) > PATCH)
 
@@ -286,7 +314,7 @@ cdef inline void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
     take_samples(p, 1)
     lay_out(p)
     most = max(1, SEEN // (p.row * p.planes))
-    take_samples(p, share(p.samples, max(most, VECTORS * p.lanes) if p.by_samples else most))
+    take_samples(p, share(p.samples, max(most, VECTORS * p.lanes) if p.by_samples or p.by_positions else most))
     while p.wanted == INPUT and p.cut.channels > p.planes and inputs_apart(p) < workers:
         p.cut.channels = share(p.s.channels, p.cut.channels // p.planes // 2) * p.planes
     fit(p)
@@ -308,13 +336,18 @@ cdef inline Plan planned(V* like, const Layer* s, Pass wanted, Py_ssize_t worker
     p.by_samples = wanted == RESULT and adds_across(like) and s.planes == 1
     p.cut = cut_of(s, TERMS)
     count(&p)
+    p.by_positions = (wanted == WEIGHT and adds_across(like) and s.planes == 1 and p.samples >= FEW_SAMPLES
+                      and 4 * s.banks.tiles[s.rank - 1] >= p.lanes)
     divide(&p, workers)
     p.in_place = wanted != WEIGHT and lie_in_order(s, p.size)
-    p.positions = max(1, min(p.run, SEEN // max(1, p.alone * p.planes * p.row)))
+    p.positions = max(1, min(p.run, SEEN // max(1, p.alone * p.planes * p.row))) if wanted == RESULT else 1
+    if p.by_positions:
+        p.positions = p.lanes
     p.copied = p.filters_at_once
     if not p.in_place:
-        p.positions = max(1, min(p.positions, COPIED // (p.filters_at_once * p.row)))
-        p.copied = max(1, min(p.copied, COPIED // p.row))
+        if wanted == RESULT:
+            p.positions = max(1, min(p.positions, COPIED // (p.filters_at_once * p.row)))
+        p.copied = max(1, min(p.copied, COPIED // (p.positions * p.row)))
     p.copy_weights = line_copier(s.weight_element, s.element)
     p.copy_weights_back = line_copier(s.element, s.weight_element)
     p.copy_out, p.copy_out_back = line_copier(s.element, s.out_element), line_copier(s.out_element, s.element)
@@ -324,7 +357,7 @@ cdef inline Plan planned(V* like, const Layer* s, Pass wanted, Py_ssize_t worker
 cdef inline Task laid_out(const Plan* p, char* memory) noexcept nogil:
     """A worker's scratch."""
     cdef Task t
-    cdef Py_ssize_t alone = p.alone * p.planes, banks = p.run * p.filters_at_once, terms = terms_of(&p.cut)
+    cdef Py_ssize_t alone = p.alone * p.planes, terms = terms_of(&p.cut)
     memset(&t, 0, sizeof(t))
     t.p, t.patches = p, memory
     t.slices = t.patches + (0 if p.wanted == INPUT else whole(p.alone * p.patch.item_pitch, 64))
@@ -334,9 +367,8 @@ cdef inline Task laid_out(const Plan* p, char* memory) noexcept nogil:
     t.sums = t.weights + (0 if p.in_place else whole(p.positions * p.copied * p.row, 64))
     t.sums_by_samples = t.sums + alone * p.pitch
     t.rows = t.sums_by_samples + whole_samples(p) * p.pitch
-    t.lines = <Py_ssize_t*> (
-        t.rows + whole((0 if p.wanted == RESULT else (banks if p.wanted == WEIGHT else alone)) * p.row, 64) + 64)
+    t.lines = <Py_ssize_t*> (t.rows + whole(alone * p.row if p.wanted == INPUT else held_bytes(p), 64) + 64)
     t.columns = t.lines + terms
     t.terms = t.columns + terms
-    t.end = <char*> (t.terms + terms) + SLACK
+    t.end = <char*> (t.terms + terms + TERMS_OF_TILE) + SLACK
     return t

@@ -18,6 +18,7 @@ cdef enum:
     MAX_ROWS = 8               # of weights, of a tile by samples
     LEVELS = 5                 # at which lanes wait for their partners, one more than 16 lanes need
     ROWS = 4                   # of a tile of a gradient
+    TERMS_OF_TILE = 8          # of a gradient by the weight, by positions: they are transposed at once
     AHEAD = 8192               # bytes: memory is asked for weights that early, by which a sum no longer waits
 
 
@@ -151,6 +152,36 @@ cdef inline void dot_by_samples(V* like, char* to, Py_ssize_t pitch, const char*
             for v in range(vectors):
                 (<volatile V*> (to + r * pitch))[v] = (
                     add((<V*> (to + r * pitch))[v], total[r * vectors + v]) if resumed else total[r * vectors + v])
+
+
+# ---------------------------------------------------------------- vectors of positions
+
+cdef inline Py_ssize_t filters_of_tile() noexcept nogil:
+    """2 where there are 32 registers, 1 where there are 16."""
+    return PIXEL_ROWS // 4
+
+
+cdef inline void multiply_pairs(V* sums, bint resumed, const char* factors, Py_ssize_t by_filter,
+                                Py_ssize_t factors_pitch, const char* seen, const Py_ssize_t* at,
+                                Py_ssize_t seen_pitch, Py_ssize_t n, const int filters) noexcept nogil:
+    """sums[f, t] (+)= the sum over n samples of factors[f] * seen[at[t]], with * position by position."""
+    cdef V total[MAX_SUMS]
+    cdef V factor[2]
+    cdef V x
+    cdef int f, t
+    for f in range(filters * TERMS_OF_TILE):
+        total[f] = (<volatile V*> sums)[f] if resumed else (<volatile V*> ZEROS)[0]
+    for _ in range(n):
+        for f in range(filters):
+            factor[f] = (<volatile V*> (factors + f * by_filter))[0]
+        for t in range(TERMS_OF_TILE):
+            x = (<volatile V*> (seen + at[t]))[0]
+            for f in range(filters):
+                total[f * TERMS_OF_TILE + t] = multiply_add_vectors(total[f * TERMS_OF_TILE + t], x, factor[f])
+        factors += factors_pitch
+        seen += seen_pitch
+    for f in range(filters * TERMS_OF_TILE):
+        (<volatile V*> sums)[f] = total[f]
 
 
 # ---------------------------------------------------------------- sums of rows

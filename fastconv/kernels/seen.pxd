@@ -4,6 +4,7 @@ of terms. Inline, for each build's vectors.
 from libc.string cimport memcpy
 
 from fastconv.kernels.banks cimport Plan, Task
+from fastconv.kernels.dots cimport TERMS_OF_TILE
 from fastconv.kernels.patch cimport Cut, Patch, gather, tap_offset
 from fastconv.kernels.simd cimport V, ZEROS, element_size, turn, vdouble, vfloat, vint32, vint64, vlongdouble
 
@@ -31,17 +32,18 @@ cdef inline void list_lines(Task* t) noexcept nogil:
         t.adjacent = t.adjacent and t.columns[column] == column * p.size
 
 
-cdef inline void list_terms(Task* t) noexcept nogil:
-    """Where all terms are in the transposed patches."""
+cdef inline void list_terms(Task* t, Py_ssize_t channel_pitch, Py_ssize_t scale) noexcept nogil:
+    """Where all terms are, and the last once more for a tile of them."""
     cdef const Plan* p = t.p
-    cdef Py_ssize_t c, outer, row, column, n = 0, slice
+    cdef Py_ssize_t c, outer, row, column, n = 0, i
     for c in range(t.cut.channels):
-        slice = c * (p.size if p.slices == 1 else p.slice_pitch * p.size)
         for outer in range(t.cut.outers):
             for row in range(t.cut.rows):
                 for column in range(t.cut.columns):
-                    t.terms[n] = (slice + tap_offset(&p.patch, outer, row, column)) * t.vectors * p.lanes
+                    t.terms[n] = (c * channel_pitch + tap_offset(&p.patch, outer, row, column)) * scale
                     n += 1
+    for i in range(TERMS_OF_TILE):
+        t.terms[n + i] = t.terms[n - 1]
 
 
 # ---------------------------------------------------------------- patches
@@ -72,12 +74,12 @@ cdef inline void turn_samples(V* like, const Task* t, Py_ssize_t first, Py_ssize
 cdef inline void gather_by_samples(V* like, Task* t) noexcept nogil:
     """The transposed patches, slice by slice."""
     cdef const Plan* p = t.p
-    cdef Py_ssize_t i, slice, vector, lane, size = element_size(like)
+    cdef Py_ssize_t i, vector, lane, size = element_size(like)
     cdef Cut cut = t.cut
     cdef char* to = t.turned
     if p.slices > 1:
         cut.channels = 1
-    for slice in range(t.cut.channels if p.slices > 1 else 1):
+    for _ in range(t.cut.channels if p.slices > 1 else 1):
         for i in range(t.aside):
             gather(&p.patch, &cut, t.group, (t.sample + i) * p.outers + t.place.outer, t.place.row, t.place.column,
                    t.slices + i * p.slice_bytes)
@@ -86,7 +88,7 @@ cdef inline void gather_by_samples(V* like, Task* t) noexcept nogil:
                 turn_samples(like, t, vector * p.lanes + lane, lane, to + (vector * p.lanes + lane) * size)
         to += p.slice_pitch * t.vectors * sizeof(V)
         cut.channel += 1
-    list_terms(t)
+    list_terms(t, p.patch.channel_pitch if p.slices == 1 else p.slice_pitch * size, t.vectors * p.lanes)
 
 
 cdef inline void gather_samples(V* like, Task* t) noexcept nogil:
@@ -98,6 +100,8 @@ cdef inline void gather_samples(V* like, Task* t) noexcept nogil:
     for i in range(t.samples - t.aside):
         gather(&p.patch, &t.cut, t.group, (t.sample + t.aside + i) * p.outers + t.place.outer, t.place.row,
                t.place.column, t.patches + i * p.patch.item_pitch)
+    if p.by_positions:
+        list_terms(t, p.patch.channel_pitch, 1)
     list_lines(t)
 
 

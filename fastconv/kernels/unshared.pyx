@@ -24,22 +24,25 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from fastconv.kernels.activation cimport activate
 from fastconv.kernels.banks cimport (
-    Plan, Task, bank_row_of, find_place, first_bank_row, laid_out, next_row, next_samples, planned, tasks,
+    Plan, Task, bank_row_of, find_place, first_bank_row, held_bytes, laid_out, next_row, next_samples, planned,
+    run_pitch, tasks,
 )
 from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport whole
 from fastconv.kernels.dots cimport (
-    MAX_SUMS, combine_rows, dot, dot_by_samples, rows_by_samples, samples_of_tile, sums_of_tile, vectors_of_tile,
+    MAX_SUMS, TERMS_OF_TILE, combine_rows, dot, dot_by_samples, filters_of_tile, multiply_pairs, rows_by_samples,
+    samples_of_tile, sums_of_tile, vectors_of_tile,
 )
-from fastconv.kernels.layer cimport INPUT, RESULT, WEIGHT, Convolution, Layer, Pass
-from fastconv.kernels.lines cimport BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
-from fastconv.kernels.patch cimport item_origin, item_target, next_cut, next_taps, outer_origin, terms_of
+from fastconv.kernels.layer cimport INPUT, WEIGHT, Convolution, Layer, Pass
+from fastconv.kernels.lines cimport (
+    BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64,
+)
+from fastconv.kernels.patch cimport item_origin, next_cut, next_taps, outer_origin, terms_of
+from fastconv.kernels.results cimport finish, move_results, store_by_samples
 from fastconv.kernels.seen cimport gather_samples, position_offset, see, turn_rows
 from fastconv.kernels.simd cimport (
-    V, add_elements, add_spread, adds_across, element_size, prefetch, vbool, vdouble, vfloat, vint16, vint32, vint64,
-    vlongdouble,
+    V, add_elements, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.weights cimport tap_origin
 
@@ -92,132 +95,13 @@ cdef Rows rows_of(const Task* t, Py_ssize_t position, Py_ssize_t positions, Py_s
     return Rows(t.weights, n * row, row, t.end)
 
 
-# ---------------------------------------------------------------- results, and the gradient by them
-
-# How a sample's results of a run are walked: lines along whichever of positions and filters lie nearer in out.
-cdef struct Walk:
-    Py_ssize_t lines
-    Py_ssize_t n               # results of a line
-    Py_ssize_t out_line        # bytes in out from a line to the next
-    Py_ssize_t out_step        # and within one
-    Py_ssize_t line            # results, as they are kept, from a line to the next
-    Py_ssize_t step
-
-
-cdef inline Walk walk_of(const Task* t) noexcept nogil:
-    cdef Py_ssize_t position = t.p.s.out_stride[t.p.s.rank - 1], filter = t.p.s.out_filter
-    if max(position, -position) <= max(filter, -filter):
-        return Walk(t.filters, t.place.n, filter, position, 1, t.filters)
-    return Walk(t.place.n, t.filters, position, filter, t.filters, 1)
-
-
-cdef inline char* results_at(const Task* t, Py_ssize_t sample, Py_ssize_t plane) noexcept nogil:
-    """In memory: a sample's first filter at the first position."""
-    cdef const Layer* s = t.p.s
-    return (item_target(s, (t.sample + sample) * t.p.outers + t.place.outer) + t.group * s.out_group
-            + t.filter * s.out_filter + plane * s.out_plane + t.place.row * s.out_stride[s.rank - 2]
-            + t.place.column * s.out_stride[s.rank - 1])
-
-
-cdef void move_results(const Task* t, bint back) noexcept nogil:
-    """From sums to out, or back, of the samples that are in no vector."""
-    cdef const Plan* p = t.p
-    cdef Walk w = walk_of(t)
-    cdef Py_ssize_t i, k
-    cdef char* out
-    cdef char* sums = t.sums
-    for i in range((t.samples - t.aside) * p.planes):
-        out = results_at(t, t.aside + i // p.planes, i % p.planes)
-        for k in range(w.lines):
-            if back:
-                p.copy_out_back(sums + k * w.line * p.size, w.step * p.size, out + k * w.out_line, w.out_step, w.n)
-            else:
-                p.copy_out(out + k * w.out_line, w.out_step, sums + k * w.line * p.size, w.step * p.size, w.n)
-        sums += p.pitch
-
-
-cdef void store_turned(V* like, const Task* t, const Walk* w, char** out, const char* sums, Py_ssize_t samples,
-                       Py_ssize_t line) noexcept nogil:
-    """A line of results of a vector of samples, transposed eight at a time."""
-    cdef const Plan* p = t.p
-    cdef Py_ssize_t size = element_size(like), step = w.step * t.vectors * sizeof(V), k = 0, i, n
-    cdef bint dense = p.s.out_element == p.s.element and w.out_step == size
-    cdef V rows[8]
-    while k < w.n:
-        n = min(8, w.n - k)
-        turn_rows(rows, sums + k * step, n, step)
-        for i in range(samples):
-            if dense and n == 8:
-                memcpy(out[i] + line + k * size, <char*> rows + 8 * i * size, 8 * size)
-            else:
-                p.copy_out(out[i] + line + k * w.out_step, w.out_step, <char*> rows + 8 * i * size, size, n)
-        k += 8
-
-
-cdef inline void fetch_line(char** out, Py_ssize_t samples, Py_ssize_t line, Py_ssize_t bytes) noexcept nogil:
-    """Asks for what will be stored next."""
-    cdef Py_ssize_t i, at
-    for i in range(samples):
-        for at in range(0, bytes, 64):
-            prefetch(out[i] + line + at, 1)
-
-
-cdef void store_by_samples(V* like, const Task* t) noexcept nogil:
-    """The results of samples in vectors."""
-    cdef const Plan* p = t.p
-    cdef Walk w = walk_of(t)
-    cdef Py_ssize_t vector, i, k, samples, pitch = t.vectors * sizeof(V)
-    cdef bint dense = w.out_step == element_size(like)
-    cdef char* out[64]
-    for vector in range(t.vectors):
-        samples = min(p.lanes, t.aside - vector * p.lanes)
-        for i in range(samples):
-            out[i] = results_at(t, vector * p.lanes + i, 0)
-        for k in range(w.lines):
-            if k + 1 < w.lines and dense:
-                fetch_line(out, samples, (k + 1) * w.out_line, w.n * p.size)
-            store_turned(like, t, &w, out, t.sums_by_samples + vector * sizeof(V) + k * w.line * pitch, samples,
-                         k * w.out_line)
-
-
-cdef inline const char* bias_at(const Task* t, Py_ssize_t position, Py_ssize_t plane) noexcept nogil:
-    cdef const Plan* p = t.p
-    return (p.s.bias + (t.place.bank + position) * p.banks.bias_bank
-            + ((t.group * p.planes + plane) * p.s.filters + t.filter) * p.size)
-
-
-cdef void add_bias(V* like, const Task* t) noexcept nogil:
-    cdef const Plan* p = t.p
-    cdef Py_ssize_t i, q, f, v
-    cdef V* sums = <V*> t.sums_by_samples
-    for q in range(t.place.n):
-        for i in range((t.samples - t.aside) * p.planes):
-            add_elements(like, t.sums + i * p.pitch + q * t.filters * p.size, p.size, bias_at(t, q, i % p.planes),
-                         p.size, t.filters)
-        for f in range(t.filters):
-            for v in range(t.vectors):
-                sums[0] = add_spread(sums[0], bias_at(t, q, 0) + f * p.size)
-                sums += 1
-
-
-cdef void finish(V* like, const Task* t) noexcept nogil:
-    """Bias and activation."""
-    cdef const Layer* s = t.p.s
-    cdef Py_ssize_t i, n = t.place.n * t.filters
-    if s.bias != NULL:
-        add_bias(like, t)
-    activate(t.sums_by_samples, n * t.vectors * t.p.lanes, s.element, s.out_element, s.activation, s.slope)
-    for i in range((t.samples - t.aside) * t.p.planes):
-        activate(t.sums + i * t.p.pitch, n, s.element, s.out_element, s.activation, s.slope)
-
+# ---------------------------------------------------------------- the layer
 
 cdef void store(V* like, const Task* t) noexcept nogil:
     finish(like, t)
     store_by_samples(like, t)
     move_results(t, False)
 
-
-# ---------------------------------------------------------------- the layer
 
 cdef inline void sum_rows(V* like, const Task* t, const Rows* w, Py_ssize_t first, Py_ssize_t positions,
                           Py_ssize_t filter, Py_ssize_t filters, Py_ssize_t sample, Py_ssize_t stop, const int rows,
@@ -346,7 +230,7 @@ cdef void compute_result(V* like, Task* t, Py_ssize_t bank_row, Py_ssize_t first
 
 # ---------------------------------------------------------------- the gradient by the weight
 
-cdef void add_run(V* like, const Task* t) noexcept nogil:
+cdef void add_rows_of_run(V* like, const Task* t) noexcept nogil:
     """What the samples add to the rows of a run of banks."""
     cdef const Plan* p = t.p
     cdef Py_ssize_t q, samples = t.samples * p.planes
@@ -356,13 +240,96 @@ cdef void add_run(V* like, const Task* t) noexcept nogil:
                      p.pitch, t.seen, p.row, samples, terms_of(&t.cut) * p.size, t.end, True)
 
 
-cdef void store_rows(const Task* t, Py_ssize_t banks) noexcept nogil:
+cdef void store_rows(const Task* t, const char* rows, Py_ssize_t position, Py_ssize_t positions, Py_ssize_t filter,
+                     Py_ssize_t filters) noexcept nogil:
+    """To the banks."""
     cdef const Plan* p = t.p
     cdef Py_ssize_t q, f
-    for q in range(banks):
-        for f in range(t.filters):
-            p.copy_weights_back(weights_at(t, q, t.filter + f), p.s.weight_plane,
-                                t.rows + (q * t.filters + f) * p.row, p.size, terms_of(&t.cut))
+    for q in range(positions):
+        for f in range(filters):
+            p.copy_weights_back(weights_at(t, position + q, t.filter + filter + f), p.s.weight_plane, rows, p.size,
+                                terms_of(&t.cut))
+            rows += p.row
+
+
+cdef inline Py_ssize_t tiles_of_terms(const Task* t) noexcept nogil:
+    return (terms_of(&t.cut) + TERMS_OF_TILE - 1) // TERMS_OF_TILE
+
+
+cdef inline V* held_sums(V* like, const Task* t, Py_ssize_t position, Py_ssize_t filter,
+                         Py_ssize_t tile) noexcept nogil:
+    """Where sums wait for those of other samples."""
+    return <V*> t.rows + ((position // t.p.lanes * tiles_of_terms(t) + tile) * t.filters + filter) * TERMS_OF_TILE
+
+
+cdef inline void turn_terms(V* like, const Task* t, const V* sums, char* row, Py_ssize_t by_position) noexcept nogil:
+    """A tile's terms of one filter at a vector of positions, to rows."""
+    cdef Py_ssize_t size = element_size(like), q
+    cdef V turned[8]
+    turn_rows(turned, <const char*> sums, TERMS_OF_TILE, sizeof(V))
+    for q in range(t.p.lanes):
+        memcpy(row + q * by_position, <char*> turned + TERMS_OF_TILE * q * size, TERMS_OF_TILE * size)
+
+
+cdef inline void sum_terms(V* like, const Task* t, Py_ssize_t position, Py_ssize_t filter, Py_ssize_t term, char* rows,
+                           Py_ssize_t by_position, const int filters) noexcept nogil:
+    """A tile of the gradient: some terms of some filters at a vector of positions, added to those held, or to rows."""
+    cdef const Plan* p = t.p
+    cdef Py_ssize_t by_filter = run_pitch(p) * p.size, inside = min(p.lanes, t.place.n - position) * p.size
+    cdef V sums[MAX_SUMS]
+    cdef V* held = held_sums(like, t, position, filter, term // TERMS_OF_TILE) if p.held else sums
+    cdef int i
+    if p.held:
+        memcpy(sums, held, filters * TERMS_OF_TILE * sizeof(V))
+    multiply_pairs(sums, p.held, t.sums + filter * by_filter + position * p.size, by_filter, p.pitch,
+                   t.patches + position * p.size, t.terms + term, p.patch.item_pitch, t.samples, filters)
+    if p.held:
+        for i in range(filters * TERMS_OF_TILE):    # banks beyond the border keep theirs
+            memcpy(held + i, sums + i, inside)
+    else:
+        for i in range(filters):
+            turn_terms(like, t, sums + i * TERMS_OF_TILE, rows + i * p.row, by_position)
+
+
+cdef void add_vector(V* like, const Task* t, Py_ssize_t position, Py_ssize_t filter, Py_ssize_t n) noexcept nogil:
+    """What the samples add to n filters of the banks at a vector of positions. What is not held is stored."""
+    cdef Py_ssize_t i, term, f, most = filters_of_tile(), size = t.p.size, row = t.p.row
+    for i in range(tiles_of_terms(t)):
+        term, f = i * TERMS_OF_TILE, 0
+        while f + most <= n:
+            sum_terms(like, t, position, filter + f, term, t.weights + f * row + term * size, n * row,
+                      <int> filters_of_tile())
+            f += most
+        if f < n:
+            sum_terms(like, t, position, filter + f, term, t.weights + f * row + term * size, n * row, 1)
+    if not t.p.held:
+        store_rows(t, t.weights, position, min(t.p.lanes, t.place.n - position), filter, n)
+
+
+cdef void store_vector(V* like, const Task* t, Py_ssize_t position, Py_ssize_t positions, Py_ssize_t filter,
+                       Py_ssize_t n) noexcept nogil:
+    """What was held."""
+    cdef Py_ssize_t i, f
+    for i in range(tiles_of_terms(t)):
+        for f in range(n):
+            turn_terms(like, t, held_sums(like, t, position, filter + f, i),
+                       t.weights + f * t.p.row + i * TERMS_OF_TILE * t.p.size, n * t.p.row)
+    store_rows(t, t.weights, position, positions, filter, n)
+
+
+cdef void add_by_positions(V* like, const Task* t, Py_ssize_t banks, bint finished) noexcept nogil:
+    """What the samples add to the banks of a run, a vector of positions at a time; or stores what was held."""
+    cdef Py_ssize_t q = 0, f, n
+    while q < banks:
+        f = 0
+        while f < t.filters:
+            n = min(t.p.copied, t.filters - f)
+            if finished:
+                store_vector(like, t, q, min(t.p.lanes, banks - q), f, n)
+            else:
+                add_vector(like, t, q, f, n)
+            f += n
+        q += t.p.lanes
 
 
 cdef void compute_weight(V* like, Task* t, Py_ssize_t bank_row, Py_ssize_t first) noexcept nogil:
@@ -372,15 +339,22 @@ cdef void compute_weight(V* like, Task* t, Py_ssize_t bank_row, Py_ssize_t first
     cdef bint more = True
     t.cut, t.done = p.cut, 0
     while more:
-        memset(t.rows, 0, banks * t.filters * p.row)
+        memset(t.rows, 0, held_bytes(p))
         for repeat in range(p.repeats):
-            if find_place(p, bank_row, first, repeat, &t.place):
-                t.sample = t.samples = 0
-                while next_samples(t):
-                    gather_samples(like, t)
-                    move_results(t, True)
-                    add_run(like, t)
-        store_rows(t, banks)
+            t.sample = t.samples = 0
+            while next_samples(t) and find_place(p, bank_row, first, repeat, &t.place):
+                gather_samples(like, t)
+                move_results(t, True)
+                if p.by_positions:
+                    add_by_positions(like, t, t.place.n, False)
+                else:
+                    add_rows_of_run(like, t)
+        if p.held:
+            find_place(p, bank_row, first, 0, &t.place)
+            if p.by_positions:
+                add_by_positions(like, t, banks, True)
+            else:
+                store_rows(t, t.rows, 0, banks, 0, t.filters)
         more = next_cut(p.s, &p.cut, &t.cut)
 
 
