@@ -37,7 +37,7 @@ cdef struct Plan:
     bint by_samples            # vectors run along samples where there are enough of them
     bint by_positions          # vectors run along the positions of a run
     bint held                  # a gradient by the weight is added up in scratch
-    Py_ssize_t row             # bytes of a part's terms, whole vectors and one more
+    Py_ssize_t row             # bytes of a part's terms, in whole vectors and whole tiles, and a vector more
     Py_ssize_t samples_at_once
     Py_ssize_t alone           # samples of those, at most, that are in no vector
     Py_ssize_t filters_at_once
@@ -236,7 +236,7 @@ cdef inline Py_ssize_t held_bytes(const Plan* p) noexcept nogil:
 
 
 cdef inline void lay_out(Plan* p) noexcept nogil:
-    p.row = whole(terms_of(&p.cut) * p.size, p.size * p.lanes) + p.size * p.lanes
+    p.row = whole(terms_of(&p.cut), max(p.lanes, TERMS_OF_TILE)) * p.size + p.size * p.lanes
     p.patch = patch_of(p.s, p.size, &p.cut, p.rows, p.run, p.by_positions, False)
     p.patch.padded = False
     p.patch.item_pitch |= 64    # an odd number of cache lines: samples do not fall into one set of the cache
