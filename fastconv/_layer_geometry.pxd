@@ -5,6 +5,18 @@ from fastconv.kernels.layer cimport Convolution
 
 cdef dict LAYOUTS
 
+cdef class Window:
+    cdef readonly int rank
+    cdef readonly int boundary
+    cdef readonly tuple kernel, stride, dilation, before, after, sizes
+    cdef str name    # of the argument that `sizes` come from
+
+    cpdef tuple extents(self)
+    cpdef tuple padded(self)
+    cpdef tuple outputs(self)
+    cpdef bint folds(self)
+
+
 cdef bint is_sequence(object value)
 cdef object whole_number(object value, str name, Py_ssize_t least)
 cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least)
@@ -21,19 +33,12 @@ cdef tuple whole_shape(object size, str name)
 cdef tuple split_shape(tuple shape, int rank, bint last)
 cdef tuple shape_of(tuple leading, Py_ssize_t channels, tuple spatial, bint last)
 cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before)
+cdef int spatial_axes(cnp.ndarray g, object rank) except -1
 cdef int check_channels(cnp.ndarray x, int rank, Py_ssize_t channels, bint last, str name) except -1
 cdef Py_ssize_t check_groups(object groups, Py_ssize_t n, str what) except -1
+cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels, bint last, object out,
+                               cnp.dtype dtype, object sums, tuple inputs)
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
                         tuple dilation, tuple offset, int boundary, tuple activation, int banked=*)
 cdef Convolution with_terms(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
                             tuple dilation, tuple offset, int boundary, tuple activation, int banked=*)
-
-cdef class Window:
-    cdef readonly int rank
-    cdef readonly int boundary
-    cdef readonly tuple kernel, stride, dilation, before, after, sizes
-    cdef str name    # of the argument that `sizes` come from
-
-    cpdef tuple extents(self)
-    cpdef tuple padded(self)
-    cpdef tuple outputs(self)

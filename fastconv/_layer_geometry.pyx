@@ -126,6 +126,10 @@ cdef class Window:
             sizes.append((n - extent) // stride + 1)
         return tuple(sizes)
 
+    cpdef bint folds(self):
+        """Whether a gradient by the input is computed with a border, which is folded back."""
+        return self.boundary != FILL and max(self.before + self.after) > 0
+
 
 # ---------------------------------------------------------------- arrays
 
@@ -476,6 +480,17 @@ cdef list transposed(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.nd
     return records
 
 
+cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels, bint last, object out,
+                               cnp.dtype dtype, object sums, tuple inputs):
+    """What a gradient by the input is computed in: the result, unless its border or its sums want an array apart."""
+    shape = shape_of(leading, channels, window.sizes, last)
+    if not window.folds() and sums == dtype:
+        return new_or_given(out, shape, dtype, inputs)
+    if out is not None:
+        check_out(out, shape, dtype)
+    return np.empty(shape_of(leading, channels, window.padded(), last) if window.folds() else shape, sums)
+
+
 cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window window, Py_ssize_t groups, bint last,
                         tuple activation, object out, cnp.dtype dtype, bint conjugate):
     """The records of a transposed layer, the array that they compute, and the window if padding is to be folded.
@@ -483,20 +498,15 @@ cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window w
     With a border other than zeros they compute the padded result, without bias and activation.
     """
     cdef int rank = window.rank
-    cdef Py_ssize_t channels = w.shape[1] * groups
-    cdef cnp.ndarray y
-    cdef bint folds = window.boundary != FILL and max(window.before + window.after) > 0
-    leading = split_shape((<object> x).shape, rank, last)[0]
-    target = shape_of(leading, channels, window.sizes, last)
+    cdef bint folds = window.folds()
+    cdef cnp.ndarray y = adjoint_array(
+        window, split_shape((<object> x).shape, rank, last)[0], w.shape[1] * groups, last, out, dtype,
+        np.dtype(np.float32) if folds and dtype.char == "e" else dtype, (x, w))
+    before = window.before
     if folds:
-        if out is not None:
-            check_out(out, target, dtype)
-        y = np.empty(shape_of(leading, channels, window.padded(), last), np.float32 if dtype.char == "e" else dtype)
         bias, activation, before = None, (IDENTITY, 0.0), (0,) * rank
-    else:
-        y, before = new_or_given(out, target, dtype, (x, w)), window.before
-        if bias is not None:
-            bias = packed_bias(bias, groups, dtype)
+    elif bias is not None:
+        bias = packed_bias(bias, groups, dtype)
     w = readable(w.conj() if conjugate and w.dtype.kind == "c" else w, dtype)
     w = w.reshape((groups, w.shape[0] // groups) + (<object> w).shape[1:]).swapaxes(1, 2)
     records = transposed(grouped(readable(x, dtype), rank, last, groups), w, bias, grouped(y, rank, last, groups),
@@ -788,14 +798,20 @@ def check_layer(weight, bias, stride, padding, dilation, groups, padding_mode, l
     Window(kernel, stride, padding, dilation, padding_mode, (1,) * (w.ndim - 2))
 
 
-def conv_bias(grad_output, rank, layout, out, dtype):
-    """The sum over everything but the channels."""
-    cdef cnp.ndarray g = as_array(grad_output, "grad_output")
-    cdef bint last = named(LAYOUTS, layout, "layout")
+cdef int spatial_axes(cnp.ndarray g, object rank) except -1:
+    """How many axes of a gradient are spatial."""
     cdef int spatial = g.ndim - 2 if rank is None else whole_number(rank, "rank", 1)
     if g.ndim < spatial + 1 or spatial < 1:
         raise ValueError(f"`grad_output` must have channels and {max(1, spatial)} spatial axes (`rank`; if it is not "
                          f"given, all axes but two are spatial), got shape {(<object> g).shape}")
+    return spatial
+
+
+def conv_bias(grad_output, rank, layout, out, dtype):
+    """The sum over everything but the channels."""
+    cdef cnp.ndarray g = as_array(grad_output, "grad_output")
+    cdef bint last = named(LAYOUTS, layout, "layout")
+    cdef int spatial = spatial_axes(g, rank)
     channel = g.ndim - 1 if last else g.ndim - spatial - 1
     dtype = result_dtype((g,), dtype)
     if out is not None:

@@ -14,9 +14,9 @@ from fastconv._layer_geometry import finished, folded, rounded
 
 from fastconv._geometry cimport COMPUTED, PART, SIZE, as_array, check_out, named
 from fastconv._layer_geometry cimport (
-    LAYOUTS, Window, activated, channels_first, check_channels, check_groups, grouped, in_groups, is_sequence,
-    new_or_given, packed_bias, phase, readable, record, result_dtype, samples_inside, shape_of, split_shape,
-    whole_number, whole_shape, with_terms,
+    LAYOUTS, Window, activated, adjoint_array, channels_first, check_channels, check_groups, grouped, in_groups,
+    is_sequence, new_or_given, packed_bias, phase, readable, record, result_dtype, samples_inside, shape_of,
+    spatial_axes, split_shape, whole_number, whole_shape, with_terms,
 )
 from fastconv.kernels.layer cimport IDENTITY, INPUT, RESULT, WEIGHT, Convolution
 from fastconv.kernels.problem cimport FILL
@@ -24,6 +24,8 @@ from fastconv.kernels.problem cimport FILL
 cnp.import_array()
 
 cdef tuple NO_ACTIVATION = (IDENTITY, 0.0)
+# What shares of a gradient by the input are added up in, where that is not its dtype.
+cdef dict SUMS = {"e": np.dtype(np.float32), "b": np.dtype(np.uint16), "B": np.dtype(np.uint16)}
 
 
 # ---------------------------------------------------------------- what is to be computed
@@ -214,7 +216,10 @@ def tiled_conv_input(input_size, weight, grad_output, stride, padding, dilation,
     check_gradient(g, shape_of(leading, w.shape[rank], t.outputs, last), shape,
                    shape_of(leading, w.shape[rank + 1] * n, spatial, last), (<object> w).shape)
     dtype = result_dtype((g, w), dtype)
-    t.result = adjoint_target(t, shape, leading, w.shape[rank + 1] * n, last, padding_mode, out, dtype, (g, w))
+    t.result = adjoint_array(t.window, leading, w.shape[rank + 1] * n, last, out, dtype,
+                             SUMS.get(dtype.char, dtype), (g, w))
+    if t.window.folds():
+        t.padding_mode, t.before = padding_mode, (0,) * rank
     t.x, t.out = grouped(t.result, rank, last, n), grouped(readable(g, dtype), rank, last, n)
     t.weight, t.dtype, t.last = banks_of(readable(w, dtype), rank, n), dtype, last
     return t
@@ -225,21 +230,6 @@ cdef int check_gradient(cnp.ndarray g, tuple expected, tuple shape, tuple input_
         raise ValueError(f"`grad_output` must have the shape of the layer's result: {expected} for an input of shape "
                          f"{shape} and a weight of shape {weight}, got {(<object> g).shape}")
     return 0
-
-
-cdef cnp.ndarray adjoint_target(Tiled t, tuple shape, tuple leading, Py_ssize_t channels, bint last,
-                                object padding_mode, object out, cnp.dtype dtype, tuple inputs):
-    """What a gradient by the input is added up in: the result, unless its border or its sums want an array apart."""
-    sums = {"e": np.float32, "b": np.uint16, "B": np.uint16}.get(dtype.char, dtype)
-    folds = t.window.boundary != FILL and max(t.window.before + t.window.after) > 0
-    if not folds and sums is dtype:
-        return new_or_given(out, shape, dtype, inputs)
-    if out is not None:
-        check_out(out, shape, dtype)
-    if not folds:
-        return np.empty(shape, sums)
-    t.padding_mode, t.before = padding_mode, (0,) * t.rank
-    return np.empty(shape_of(leading, channels, t.window.padded(), last), sums)
 
 
 def tiled_conv_weight(x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode, layout, out,
@@ -290,11 +280,7 @@ def tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype):
     cdef bint last = named(LAYOUTS, layout, "layout")
     if tiles is not None:
         tiles = whole_tiles(tiles)
-    cdef int spatial = len(tiles) if tiles is not None else (
-        g.ndim - 2 if rank is None else whole_number(rank, "rank", 1))
-    if g.ndim < spatial + 1 or spatial < 1:
-        raise ValueError(f"`grad_output` must have channels and {max(1, spatial)} spatial axes, got shape "
-                         f"{(<object> g).shape}")
+    cdef int spatial = spatial_axes(g, rank if tiles is None else len(tiles))
     g = channels_first(g, spatial, last)
     outputs = (<object> g).shape[g.ndim - spatial:]
     tiles = outputs if tiles is None else tiles
