@@ -203,7 +203,8 @@ def test_unused_banks_have_no_gradient():
 WORK = [Tiled(Layer((2, 16, 12, 21), (16, 16, 3, 3), 1, 1)), Tiled(Layer((40, 3, 9, 18), (5, 3, 3, 3), 1, 1)),
         Tiled(Layer((2, 20, 30, 31), (33, 20, 3, 3), 1, 1), (2, 2)), Tiled(Layer((3, 2, 5000), (3, 2, 7)), (400,)),
         Tiled(Layer((2, 70, 6, 6), (9, 70, 6, 6), 1, 3)),
-        Tiled(Layer((5, 8, 6, 7, 8), (6, 4, 3, 3, 3), 1, 1, 1, 2), (2, 3, 8))]
+        Tiled(Layer((5, 8, 6, 7, 8), (6, 4, 3, 3, 3), 1, 1, 1, 2), (2, 3, 8)),
+        Tiled(Layer((2, 24, 30, 35), (24, 24, 3, 3), 1, 1), (7, 8))]    # its banks are packed in use
 
 
 def rounding(shape, dtype, seed, terms):

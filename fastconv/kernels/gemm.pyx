@@ -51,6 +51,8 @@ cdef enum:
     PATCH = 512 * 1024         # bytes of x gathered at once: half of it
     PIXELS = 896               # outputs of a block, over all of which a panel of weights is used
     SUMS = 1024 * 1024         # bytes of sums that wait between parts, at most
+    BANKED = 4                 # times as much of both where all banks are packed for each block: 8x8 tiles of 64 to 64
+                               # 3x3 at 56 x 56 take half the time, 12x12 two fifths
     FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
     FEW_PIXELS = 128           # not to be cut further while there are filters to cut
     BLOCKS_A_WORKER = 4        # for an even split
@@ -575,13 +577,15 @@ cdef bint halve_pixels(Plan* p) noexcept nogil:
 cdef void cut_pixels(Plan* p) noexcept nogil:
     """Blocks of pixels: as near to a square as long rows allow, several items if they are small."""
     cdef Grid* g = &p.grid
-    cdef Py_ssize_t columns = share(g.all_columns, max(128, PIXELS // max(1, g.all_rows)))
-    cdef Py_ssize_t rows = share(g.all_rows, max(1, PIXELS // columns)), items = 1
+    cdef Py_ssize_t times = BANKED if p.banks > 1 and p.s.packed == NULL and not p.in_parts else 1
+    cdef Py_ssize_t most = times * PIXELS
+    cdef Py_ssize_t columns = share(g.all_columns, max(128, most // max(1, g.all_rows)))
+    cdef Py_ssize_t rows = share(g.all_rows, max(1, most // columns)), items = 1
     if rows == g.all_rows and columns == g.all_columns:
-        items = share(g.all_items, max(1, PIXELS // (rows * columns)))
+        items = share(g.all_items, max(1, most // (rows * columns)))
     cut_blocks(g, items, rows, columns)
     lay_out(p)
-    while g.items * p.patch.item_pitch > PATCH and halve_pixels(p):
+    while g.items * p.patch.item_pitch > times * PATCH and halve_pixels(p):
         pass
 
 
