@@ -51,8 +51,9 @@ cdef enum:
     PATCH = 512 * 1024         # bytes of x gathered at once: half of it
     PIXELS = 896               # outputs of a block, over all of which a panel of weights is used
     SUMS = 1024 * 1024         # bytes of sums that wait between parts, at most
-    BANKED = 4                 # times as much of both where all banks are packed for each block: 8x8 tiles of 64 to 64
-                               # 3x3 at 56 x 56 take half the time, 12x12 two fifths
+    # times as much of both where all banks are packed for each block: 8x8 tiles of 64 to 64 3x3 at 56 x 56 take half
+    # the time, 12x12 two fifths
+    BANKED = 4
     FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
     FEW_PIXELS = 128           # not to be cut further while there are filters to cut
     BLOCKS_A_WORKER = 4        # for an even split
