@@ -226,6 +226,8 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
 
 _unshared = kernels("unshared")
 # Outputs of a sample that share a bank of filters, from which on a plain layer for each bank wins.
+# By one sample's geometry, so that a batch keeps its bits: 64 to 64 3x3 at 56 x 56 with 9 outputs a bank, banks in turn
+# take 0.4 of the time for one sample, and 2.5 times it for 32; with 16, 0.25 and 1.35.
 cdef Py_ssize_t _FEW_OUTPUTS = 16
 
 
