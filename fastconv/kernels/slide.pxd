@@ -48,3 +48,30 @@ cdef inline void pass_rows(V* total, const char* x, const Py_ssize_t* at, const 
     elif rows == 0o23: pass_row(total, x, at, weights, start, stop, row_step, end, 2, 3, columns)
     elif rows == 0o24: pass_row(total, x, at, weights, start, stop, row_step, end, 2, 4, columns)
     elif rows == 0o34: pass_row(total, x, at, weights, start, stop, row_step, end, 3, 4, columns)
+
+
+cdef inline void pass_if(V* total, const char* x, Py_ssize_t line, const Py_ssize_t* at, const char* weights,
+                         Py_ssize_t low, Py_ssize_t high, Py_ssize_t end, const int y, const int kernel,
+                         const int columns) noexcept nogil:
+    """`pass_row` with row y of x, if that is one of low..high-1 and meets any output."""
+    cdef int first = max(0, y - kernel + 1), last = min(SLIDE_ROWS, y + 1)
+    if first < last and low <= y < high:
+        pass_row(total, x + y * line, at, weights + y * kernel * element_size(total), 0, kernel, kernel, end, first,
+                 last, columns)
+
+
+cdef inline void pass_kernel(V* total, const char* x, Py_ssize_t line, const Py_ssize_t* at, const char* weights,
+                             Py_ssize_t low, Py_ssize_t high, Py_ssize_t end, const int kernel,
+                             const int columns) noexcept nogil:
+    """All rows of x, `line` bytes apart, that SLIDE_ROWS rows of output meet by a kernel of `kernel` x `kernel`.
+
+    `kernel` is at most 5. Written out, so that all that is decided is a constant.
+    """
+    pass_if(total, x, line, at, weights, low, high, end, 0, kernel, columns)
+    pass_if(total, x, line, at, weights, low, high, end, 1, kernel, columns)
+    pass_if(total, x, line, at, weights, low, high, end, 2, kernel, columns)
+    pass_if(total, x, line, at, weights, low, high, end, 3, kernel, columns)
+    pass_if(total, x, line, at, weights, low, high, end, 4, kernel, columns)
+    pass_if(total, x, line, at, weights, low, high, end, 5, kernel, columns)
+    pass_if(total, x, line, at, weights, low, high, end, 6, kernel, columns)
+    pass_if(total, x, line, at, weights, low, high, end, 7, kernel, columns)
