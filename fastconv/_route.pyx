@@ -113,7 +113,6 @@ cdef double _filled(Py_ssize_t n, Py_ssize_t lanes):
 
 # Winograd's algorithm wins where its transforms are used often enough: by 1.3 to 1.6 for 64 channels and filters and
 # images of 28 x 28, 1.06 at 10 x 10; for 32 of each by 1.3 at 28 x 28, but it loses at 14 x 14; 16 of each never win.
-# Its weights are 16/9 of the layer's, all prepared ahead.
 cdef Py_ssize_t _FEW_CHANNELS = 24
 cdef Py_ssize_t _FEW_PIXELS = 100
 cdef double _FEW_TRANSFORMED = 8000
@@ -125,7 +124,7 @@ cdef bint _saves_products(Convolution problem):
     cdef Py_ssize_t pixels = s.out_size[s.rank - 1] * s.out_size[s.rank - 2]
     cdef Py_ssize_t fewer = min(s.channels, s.filters) * s.planes
     return (fewer >= _FEW_CHANNELS and pixels >= _FEW_PIXELS and fewer * pixels >= _FEW_TRANSFORMED
-            and _winograd.fits(problem) and problem.weight_bytes * 16 / 9 <= _LARGE_WEIGHTS)
+            and _winograd.fits(problem))
 
 
 cdef str _sum_chosen(Convolution problem):
@@ -173,10 +172,17 @@ cdef int _pack(Convolution problem, Py_ssize_t workers, dict packed) except -1:
         if key not in packed:
             packed[key] = kernel.packed(problem, workers)
         problem.keep(packed[key])
-    elif kernel is _winograd or problem.weight_bytes <= (
-            _LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS or problem.algorithm == "pixels" else _SMALL_WEIGHTS):
+    elif _ahead(problem):
         problem.keep(kernel.packed(problem, workers))
     return 0
+
+
+cdef bint _ahead(Convolution problem):
+    """Whether weights that are not kept are packed before the layer runs."""
+    if problem.algorithm == "winograd":    # they are 16/9 of the layer's
+        return problem.weight_bytes * 16 / 9 <= _LARGE_WEIGHTS
+    return problem.weight_bytes <= (
+        _LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS or problem.algorithm == "pixels" else _SMALL_WEIGHTS)
 
 
 cdef int _sum(Convolution problem, Py_ssize_t workers, dict packed) except -1:
@@ -191,10 +197,10 @@ cdef int _save_products(Convolution problem, Py_ssize_t workers, dict packed) ex
     cdef bint weights_are_finite
     cdef Convolution sample
     _pack(problem, workers, packed)
-    weights_are_finite = problem.layer.skips_padding
+    weights_are_finite = problem.layer.packed == NULL or problem.layer.skips_padding    # or results tell
     if weights_are_finite:
         _winograd.convolve(problem, not_finite, workers)
-    if packed is None:
+    if packed is None and problem.weight_bytes <= _LARGE_WEIGHTS:
         packed = {}    # once for all samples
     for i in range(len(not_finite)):
         if not_finite[i] or not weights_are_finite:

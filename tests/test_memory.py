@@ -93,6 +93,30 @@ def test_scratch_of_a_layer(name, c, k, groups, layout, mode, dtype):
     assert float(done.stdout) < 2 * 4
 
 
+MEASURE_DEEP = """
+x, w = np.ones((4, {channels}, {size}, {size}), "{dtype}"), np.ones(({filters}, {channels}, 3, 3), "{dtype}")
+x[1, 0, 0, 0] = {first}
+y = fastconv.conv(x, w, padding=1)    # loads what there is to load
+restart()
+before = peak()
+fastconv.conv(x, w, padding=1, out=y, workers=2)
+print((peak() - before) / 2**20)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the resource module is Unix's")
+@pytest.mark.parametrize(("channels", "filters", "size", "dtype", "first"), [
+    (512, 512, 14, "f", 1), (512, 512, 14, "f", "np.nan"), (512, 512, 28, "d", 1), (512, 512, 14, "D", 1),
+    (1500, 100, 40, "f", 1), (100, 1500, 40, "F", 1)], ids=str)
+def test_scratch_of_large_weights(channels, filters, size, dtype, first):
+    """Weights of up to 75 MB, of layers by Winograd's algorithm and, with NaN, by the plain sum after that."""
+    done = python("-c", PEAK + MEASURE_DEEP.format(channels=channels, filters=filters, size=size, dtype=dtype,
+                                                   first=first))
+    assert not done.returncode, done.stderr
+    assert float(done.stdout) < 2 * 4
+
+
 MEASURE_POOL = """
 from fastconv import grad
 x = np.ones({image}, "{dtype}")

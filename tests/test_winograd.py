@@ -53,6 +53,34 @@ def test_volumes_groups_and_small_images_in_batches():
             equal(winograd(given, b, **how), _reference_layers.conv(given, b, **how), (x, w, layout))
 
 
+# The first has the largest weights that are transformed ahead, for float32; the others, in use: channels in several
+# parts, the last one short, and outer taps.
+DEEP = [((1, 256, 5, 7), (256, 256, 3, 3), 1), ((1, 257, 5, 7), (256, 257, 3, 3), 1),
+        ((2, 290, 9, 8), (283, 290, 3, 3), 1), ((1, 262, 3, 4, 5), (160, 131, 3, 3, 3), 2)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", "fdF")
+def test_weights_ahead_or_in_use(dtype, layout):
+    for x, w, groups in DEEP:
+        a, b, bias = (numbers(shape, dtype, seed) for seed, shape in enumerate((x, w, w[0])))
+        how = {"padding": 1, "groups": groups, "layout": layout}
+        given = arranged(a, len(w) - 2, layout)
+        y = winograd(given, b, bias, **how, workers=1)
+        equal(y, _reference_layers.conv(given, b, bias, **how), (x, w))
+        equal(winograd(given, b, bias, **how, workers=3), y, (x, w))
+
+
+@pytest.mark.parametrize("dtype", "fdFD")
+def test_kept_weights_of_any_size_give_the_same_bits(dtype):
+    for x, w in [((2, 128, 11, 10), (96, 128, 3, 3)), ((2, 290, 11, 10), (300, 290, 3, 3))]:
+        a, b = reals(x, dtype, 0), reals(w, dtype, 1)
+        y = fastconv.conv(a, b, padding=1)
+        equal(y, fastconv.Conv(b, padding=1)(a))
+        equal(y, winograd(a, b, padding=1))
+        assert (y != plain(a, b, padding=1)).any()
+
+
 @pytest.mark.parametrize("dtype", "fdFD")
 def test_rounding(dtype):
     """Errors are about those of the plain sum."""
@@ -111,12 +139,15 @@ def test_a_bad_sample_is_summed_and_the_others_stay_as_they_are(dtype, bad):
 
 @QUIETLY
 @pytest.mark.parametrize("dtype", "fd")
-def test_bad_weights(dtype):
-    x, w = (numbers(shape, dtype, seed) for seed, shape in enumerate(LARGE))
-    for bad in (np.nan, np.inf):
-        w[5, 3, 1, 1] = bad
+@pytest.mark.parametrize("shapes", [LARGE, ((2, 270, 5, 6), (260, 270, 3, 3))], ids=["ahead", "in use"])
+def test_bad_weights(dtype, shapes):
+    """At any tap of the kernel."""
+    x, w = (numbers(shape, dtype, seed) for seed, shape in enumerate(shapes))
+    for tap, bad in enumerate((np.nan, np.inf, -np.inf) * 3):
+        w[5, 3] = 1
+        w[5, 3, tap // 3, tap % 3] = bad
         equal(winograd(x, w, padding=1), _reference_layers.conv(x, w, padding=1))
-        equal(fastconv.Conv(w, padding=1)(x), fastconv.conv(x, w, padding=1))
+        equal(fastconv.Conv(w, padding=1, algorithm="winograd")(x), winograd(x, w, padding=1))
 
 
 @pytest.mark.parametrize("dtype", "fd")

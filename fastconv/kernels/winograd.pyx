@@ -13,6 +13,7 @@ results, and rounding errors are about those of the plain sum. Larger tiles woul
 The windows of the 2x2 outputs are those of a layer of kernel 4x4 and stride 2, whose patches (see patch.pxd) are
 transformed to `image`; each of the 16 elements of a window then has its product of matrices, pixels by channels times
 channels by filters, computed by the tiles of tile.pxd; the products are transformed back, panel by panel of filters.
+Weights are transformed ahead or, if they are large and not kept, in use: some channels of a panel at a time.
 
 Infinity and NaN would spread over a window's outputs, and large numbers overflow in the transforms. Results that are
 not finite are told of, by sample, for the caller to compute otherwise.
@@ -39,12 +40,15 @@ from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
     ELEMENTS = 16              # of a window
+    TAPS = 9                   # of a kernel
     IMAGE = 1024 * 1024        # bytes of a block's transformed windows: half of a second-level cache, or all of it
     MOST_WINDOWS = 128         # of a block
     FEWEST_WINDOWS = 16
     FEW_WINDOWS = 64           # not to be cut further if there is a block for each worker
     GATHERED = 24 * 1024       # bytes of x gathered at once: half of a first-level cache
-    CHANNELS = 32              # of weights transformed at once
+    LARGE_WEIGHTS = 4 * 1024 * 1024    # bytes of them, transformed, from which blocks may be twice as large
+    CHANNELS = 8               # of weights packed at once: their taps stay in the first cache
+    TRANSFORMED = 512 * 1024   # bytes of weights transformed at once, in use: a quarter of a second-level cache
     BLOCKS_A_WORKER = 4        # for an even split
     SLACK = 4096               # bytes
 
@@ -63,6 +67,7 @@ cdef struct Plan:
     Py_ssize_t panel           # filters of a tile at most
     Py_ssize_t channels        # of a group, likewise
     Py_ssize_t terms           # of a sum: channels x outer taps
+    Py_ssize_t channels_in_use     # whose weights are transformed at once; 0 if all of them were ahead
     Cut cut                    # the channels that are gathered at once
     Patch patch
     Py_ssize_t from_first[ELEMENTS]    # bytes from a window's first element to the others, in the patch
@@ -78,6 +83,8 @@ cdef struct Scratch:
     char* turned               # a tile transposed
     Py_ssize_t* at             # by window: where it is in the image
     Py_ssize_t* inner          # by term: how far from there
+    char* weights              # transformed in use, and as they are packed for that
+    char* taps
     char* end
 
 
@@ -189,23 +196,60 @@ cdef void transform_block(R* like, const Plan* p, const Block* b, Scratch* scrat
                 cut.channel += cut.channels
 
 
+cdef bint transform_channels(R* to, const Plan* p, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t width,
+                             const Cut* part, Py_ssize_t element_pitch, char* scratch) noexcept nogil:
+    """Some channels' weights of a panel: [element][channel][filter], elements `element_pitch` vectors apart.
+
+    Whether the weights are finite.
+    """
+    cdef Cut cut = part[0]
+    cdef Py_ssize_t columns = width // p.lanes, stop = part.channel + part.channels, c, j
+    cdef bint finite = True
+    while cut.channel < stop:
+        cut.channels = min(CHANNELS, stop - cut.channel)    # CHANNELS is even: complex ones are pairs
+        finite = pack_panel(p.s, p.size, group, &cut, filter, width, scratch) and finite
+        for c in range(cut.channels):
+            for j in range(columns):
+                transform_weights(<R*> scratch + c * columns + j, cut.channels * columns, to + j, element_pitch)
+            to += columns
+        cut.channel += cut.channels
+    return finite
+
+
 cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t windows, const char* weights,
-                   Py_ssize_t columns) noexcept nogil:
-    """The sums over the terms, for each element and a panel of filters."""
+                   Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t terms, Py_ssize_t columns) noexcept nogil:
+    """Adds terms first..first+terms-1 to the sums, for each element and a panel of filters.
+
+    The weights of elements are `pitch` vectors apart.
+    """
     cdef Tap tap = Tap(0, 0, 0, 0, 0)
     cdef Py_ssize_t element, q, rows, step = ELEMENTS * columns
+    cdef const char* image = scratch.image + first * p.term_pitch
     for element in range(ELEMENTS):
         q = 0
         while q < windows:
             rows = rows_of_tile(windows - q, FILTER_ROWS)
-            if windows >= FILTER_ROWS:
-                rows = FILTER_ROWS
-                q = min(q, windows - rows)    # back over its neighbour: the same bits
             tile_along_filters(
-                products + q * step + element * columns, scratch.image + element * p.element_pitch, scratch.at + q,
-                &tap, 1, scratch.inner, p.terms, weights, False, step * sizeof(R), weights, 0, rows, columns)
+                products + q * step + element * columns, image, scratch.at + q, &tap, 1, scratch.inner, terms, weights,
+                first > 0, step * sizeof(R), weights, 0, rows, columns)
             q += rows
-        weights += p.terms * columns * sizeof(R)
+        weights += pitch * sizeof(R)
+        image += p.element_pitch
+
+
+cdef void multiply_in_use(R* products, const Plan* p, Scratch* scratch, Py_ssize_t windows, Py_ssize_t group,
+                          Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
+    """The same of all terms, a panel's weights transformed some channels at a time."""
+    cdef Cut cut = Cut(0, 0, 0, 1, 0, 3, 0, 3)
+    cdef Py_ssize_t columns = width // p.lanes, pitch = p.channels_in_use * columns + 1    # not into one set of a cache
+    for cut.outer in range(p.terms // p.channels):
+        cut.channel = 0
+        while cut.channel < p.channels:
+            cut.channels = min(p.channels_in_use, p.channels - cut.channel)
+            transform_channels(<R*> scratch.weights, p, group, filter, width, &cut, pitch, scratch.taps)
+            multiply(products, p, scratch, windows, scratch.weights, pitch, cut.outer * p.channels + cut.channel,
+                     cut.channels, columns)
+            cut.channel += cut.channels
 
 
 cdef void store_row(R* sums, const Plan* p, const Block* b, char* out, char* turned, Py_ssize_t filter,
@@ -251,14 +295,18 @@ cdef bint finish_panel(const R* products, const Plan* p, const Block* b, Scratch
 cdef void block(R* like, const Plan* p, Py_ssize_t index, Scratch* scratch, char* not_finite) noexcept nogil:
     """Computes one block of the output. Tells of the samples with results that are not finite."""
     cdef Block b = block_at(&p.grid, index)
-    cdef Py_ssize_t filter = b.first_filter, width, i, outer_items = 1
+    cdef Py_ssize_t filter = b.first_filter, windows = b.items * b.rows * b.columns, width, i, outer_items = 1
     cdef const char* weights
     cdef bint good = True
     transform_block(like, p, &b, scratch)
     while filter < b.first_filter + b.filters:
         width = min(p.panel, whole(b.first_filter + b.filters - filter, p.lanes))
-        weights = p.s.packed + (b.group * p.padded_filters + filter) * ELEMENTS * p.terms * p.size
-        multiply(<R*> scratch.products, p, scratch, b.items * b.rows * b.columns, weights, width // p.lanes)
+        if p.channels_in_use:
+            multiply_in_use(<R*> scratch.products, p, scratch, windows, b.group, filter, width)
+        else:
+            weights = p.s.packed + (b.group * p.padded_filters + filter) * ELEMENTS * p.terms * p.size
+            multiply(<R*> scratch.products, p, scratch, windows, weights, p.terms * (width // p.lanes), 0, p.terms,
+                     width // p.lanes)
         good = finish_panel(<R*> scratch.products, p, &b, scratch, filter, width // p.lanes) and good
         filter += width
     if not good:
@@ -274,7 +322,7 @@ cdef void lay_out(Plan* p) noexcept nogil:
     """The patch and the image of a block."""
     cdef int axis = p.s.rank - 1, i
     cdef bint along_channels = p.channels > 1 and p.s.planes == 1 and p.s.x_channel <= p.s.x_stride[axis]
-    cdef Py_ssize_t windows = pixels_of(&p.grid)
+    cdef Py_ssize_t windows = pixels_of(&p.grid), too_far = whole(p.grid.columns, p.lanes) - p.grid.columns
     p.cut = Cut(0, p.channels, 0, 1, 0, 4, 0, 4)
     p.patch = patch_of(&p.windows, p.size, &p.cut, p.grid.rows, p.grid.columns, not along_channels, True)
     p.cut.channels = max(1, min(p.channels, GATHERED * p.channels // p.patch.item_pitch))
@@ -286,24 +334,34 @@ cdef void lay_out(Plan* p) noexcept nogil:
         p.term_pitch, p.window_pitch = p.size, whole((p.terms + p.lanes) * p.size, 64) | 64
         p.element_pitch = whole(windows * p.window_pitch, 4096) + 5 * 64
     else:
-        p.window_pitch, p.term_pitch = p.size, whole((windows + p.lanes) * p.size, 64) | 64
+        p.window_pitch, p.term_pitch = p.size, whole((windows + too_far) * p.size, 64) | 64
         p.element_pitch = whole(p.terms * p.term_pitch, 4096) + 5 * 64
     # scratch starts with zeros, and those of the border stay
     p.patch.padded = p.grid.pieces == 1 and p.s.boundary == FILL and not p.patch.channels_inner
 
 
-cdef void cut_windows(Plan* p) noexcept nogil:
-    """Blocks whose windows, transformed, stay in the second cache: several items if they are small."""
+cdef void take_windows(Plan* p, Py_ssize_t most) noexcept nogil:
+    """So many at most: several items if they are small."""
     cdef Grid* g = &p.grid
-    cdef Py_ssize_t most = IMAGE // (ELEMENTS * p.terms * p.size), columns, rows, items = 1
-    most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, most))
-    columns = share(g.all_columns, most)
-    rows = share(g.all_rows, max(1, most // columns))
+    cdef Py_ssize_t columns = share(g.all_columns, most), items = 1
+    cdef Py_ssize_t rows = share(g.all_rows, max(1, most // columns))
     if rows == g.all_rows and columns == g.all_columns:
         items = share(g.all_items, max(1, most // (rows * columns)))
     cut_blocks(g, items, rows, columns)
-    take_filters(g, p.padded_filters)
     lay_out(p)
+
+
+cdef void cut_windows(Plan* p) noexcept nogil:
+    """Blocks whose windows, transformed, stay in the second cache, or fill it if weights are large."""
+    cdef Py_ssize_t room = IMAGE, most
+    if ELEMENTS * p.terms * p.padded_filters * p.size > LARGE_WEIGHTS:    # all of which each block wants
+        room = 2 * IMAGE
+    most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, room // (ELEMENTS * p.terms * p.size)))
+    take_filters(&p.grid, p.padded_filters)
+    take_windows(p, most)
+    while ELEMENTS * p.element_pitch > room + IMAGE // 2 and most > FEWEST_WINDOWS // 2:    # for what fills up lines
+        most //= 2
+        take_windows(p, most)
 
 
 cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
@@ -336,11 +394,13 @@ cdef void plan(Plan* p, const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ss
     p.terms = p.channels * outer_taps(s)
     p.panel = share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
     p.padded_filters = whole(p.grid.filters, lanes)
+    if s.packed == NULL:
+        p.channels_in_use = min(p.channels, whole(TRANSFORMED // (ELEMENTS * p.panel * size), 2))
     cut_windows(p)
     divide(p, workers)
 
 
-# Scratch, a worker's part: patch (with room to read a vector too far), image, products, results, turned, tables.
+# Scratch, a worker's part: patch (with room to read a vector too far), image, products, results, turned, tables, weights.
 cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     cdef Scratch s
     cdef Py_ssize_t windows = pixels_of(&p.grid), vector = p.lanes * p.size
@@ -352,7 +412,9 @@ cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     s.turned = s.results + 4 * p.grid.columns * columns * vector
     s.at = <Py_ssize_t*> (s.turned + SLACK)
     s.inner = s.at + whole(windows, 8)
-    s.end = <char*> (s.inner + whole(p.terms, 8))
+    s.weights = <char*> (s.inner + whole(p.terms, 8))
+    s.taps = s.weights + ELEMENTS * (p.channels_in_use * columns + 1) * vector
+    s.end = s.taps + TAPS * min(CHANNELS, p.channels_in_use) * p.panel * p.size
     return s
 
 
@@ -395,24 +457,14 @@ cdef int run(R* like, const Layer* s, char* not_finite, Py_ssize_t workers) noex
 
 # ---------------------------------------------------------------- weights
 
-cdef bint pack_filters(R* like, const Plan* p, Py_ssize_t group, Py_ssize_t filter, char* to,
-                       char* scratch) noexcept nogil:
+cdef bint pack_filters(R* to, const Plan* p, Py_ssize_t group, Py_ssize_t filter, char* scratch) noexcept nogil:
     """A panel's weights, transformed: [element][term][filter]. Whether the weights are finite."""
-    cdef Cut cut = Cut(0, 0, 0, 1, 0, 3, 0, 3)
-    cdef Py_ssize_t width = min(p.panel, whole(p.grid.filters - filter, p.lanes)), columns = width // p.lanes, c, j
-    cdef R* first = <R*> to
+    cdef Cut cut = Cut(0, p.channels, 0, 1, 0, 3, 0, 3)
+    cdef Py_ssize_t width = min(p.panel, whole(p.grid.filters - filter, p.lanes)), columns = width // p.lanes
     cdef bint finite = True
     for cut.outer in range(p.terms // p.channels):
-        cut.channel = 0
-        while cut.channel < p.channels:
-            cut.channels = min(CHANNELS, p.channels - cut.channel)    # CHANNELS is even: complex ones are pairs
-            finite = pack_panel(p.s, p.size, group, &cut, filter, width, scratch) and finite
-            for c in range(cut.channels):
-                for j in range(columns):
-                    transform_weights(<R*> scratch + c * columns + j, cut.channels * columns, first + j,
-                                      p.terms * columns)
-                first += columns
-            cut.channel += cut.channels
+        finite = transform_channels(to + cut.outer * p.channels * columns, p, group, filter, width, &cut,
+                                    p.terms * columns, scratch) and finite
     return finite
 
 
@@ -427,13 +479,13 @@ cdef Py_ssize_t run_packing(R* like, const Layer* s, char* to, bint* all_are_fin
     plan(&p, s, size, sizeof(R) // size, 1)
     panels = (p.grid.filters + p.panel - 1) // p.panel
     bytes = ELEMENTS * p.terms * size
-    room = 9 * CHANNELS * p.panel * size
+    room = TAPS * CHANNELS * p.panel * size
     workers = max(1, min(workers, s.groups * panels))
     if to != NULL:
         for i in prange(s.groups * panels, num_threads=<int> workers):
             filter = i % panels * p.panel
-            infinite += not pack_filters(like, &p, i // panels, filter,
-                                         to + (i // panels * p.padded_filters + filter) * bytes,
+            infinite += not pack_filters(<R*> (to + (i // panels * p.padded_filters + filter) * bytes), &p,
+                                         i // panels, filter,
                                          to + s.groups * p.padded_filters * bytes + threadid() * room)
         all_are_finite[0] = infinite == 0
     return s.groups * p.padded_filters * bytes + workers * room
@@ -470,10 +522,10 @@ def fits(Convolution problem):
 
 
 def convolve(Convolution problem, bytearray not_finite, Py_ssize_t workers):
-    """Computes the record's output on `workers` threads; its weights must be packed, and finite.
+    """Computes the record's output on `workers` threads; its weights, if they are packed, must be finite.
 
     `not_finite` has an element for each sample, which becomes 1 if the sample's results are not all finite: then they
-    are wrong.
+    are wrong. Weights that are not finite leave no result of theirs finite.
     """
     cdef const Layer* s = &problem.layer
     cdef char* told = not_finite
