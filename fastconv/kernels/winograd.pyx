@@ -359,7 +359,7 @@ cdef void cut_windows(Plan* p) noexcept nogil:
     most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, room // (ELEMENTS * p.terms * p.size)))
     take_filters(&p.grid, p.padded_filters)
     take_windows(p, most)
-    while ELEMENTS * p.element_pitch > room + IMAGE // 2 and most > FEWEST_WINDOWS // 2:    # for what fills up lines
+    while ELEMENTS * p.element_pitch > room + 3 * IMAGE // 4 and most > FEWEST_WINDOWS // 2:    # for what fills up lines
         most //= 2
         take_windows(p, most)
 
