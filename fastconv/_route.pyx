@@ -83,6 +83,8 @@ cdef Py_ssize_t _VECTOR = {"baseline": 16, "x86-64-v3": 32, "x86-64-v4": 64}[isa
 cdef double _SMALL_WEIGHTS = 3e5
 cdef double _LARGE_WEIGHTS = 2**22
 cdef double _MANY_PIXELS = 3000
+# Those of Winograd's algorithm in use, too, if all pixels are one block: by a fifth for 256->256 at 14 x 14.
+cdef double _ONE_BLOCK = 256
 
 
 def check_workers(workers):
@@ -180,7 +182,7 @@ cdef int _pack(Convolution problem, Py_ssize_t workers, dict packed) except -1:
 cdef bint _ahead(Convolution problem):
     """Whether weights that are not kept are packed before the layer runs."""
     if problem.algorithm == "winograd":    # they are 16/9 of the layer's
-        return problem.weight_bytes * 16 / 9 <= _LARGE_WEIGHTS
+        return problem.pixels > _ONE_BLOCK and problem.weight_bytes * 16 / 9 <= _LARGE_WEIGHTS
     return problem.weight_bytes <= (
         _LARGE_WEIGHTS if problem.pixels > _MANY_PIXELS or problem.algorithm == "pixels" else _SMALL_WEIGHTS)
 
