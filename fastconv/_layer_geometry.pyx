@@ -808,20 +808,14 @@ cdef int spatial_axes(cnp.ndarray g, object rank) except -1:
 
 
 def conv_bias(grad_output, rank, layout, out, dtype):
-    """The sum over everything but the channels."""
+    """The gradient to be summed over everything but the channels, the sizes of its spatial axes, and the dtype."""
     cdef cnp.ndarray g = as_array(grad_output, "grad_output")
     cdef bint last = named(LAYOUTS, layout, "layout")
     cdef int spatial = spatial_axes(g, rank)
-    channel = g.ndim - 1 if last else g.ndim - spatial - 1
     dtype = result_dtype((g,), dtype)
     if out is not None:
-        check_out(out, (g.shape[channel],), dtype)
-    axes = tuple([axis for axis in range(g.ndim) if axis != channel])
-    g = np.require(g, dtype, "CA")    # NumPy sums in the order of memory
-    with np.errstate(over="ignore"):
-        total = g.any(axes) if dtype.kind == "b" else g.sum(
-            axes, dtype=np.float32 if dtype.char == "e" else dtype).astype(dtype, copy=False)
-    return finished(total, out)
+        check_out(out, (g.shape[g.ndim - 1 if last else g.ndim - spatial - 1],), dtype)
+    return g, split_shape((<object> g).shape, spatial, last)[1], dtype
 
 
 def rounded(cnp.ndarray sums, dtype, out):

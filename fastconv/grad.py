@@ -8,7 +8,7 @@ import numpy as np
 
 from fastconv import _layer_geometry as gate
 from fastconv import _pool_geometry as pool_gate
-from fastconv import _route
+from fastconv import _route, pooling
 from fastconv import _tiled_geometry as tiled_gate
 
 
@@ -178,7 +178,7 @@ def conv_bias(grad_output, *, rank=None, layout="channels_first", out=None, dtyp
     dtype : dtype, optional
         Add and return in this dtype, by default that of `grad_output`; see `fastconv.conv`.
     workers : int, optional
-        As in `fastconv.conv`; one thread does all the work at present.
+        As in `fastconv.conv`.
 
     Returns
     -------
@@ -205,7 +205,20 @@ def conv_bias(grad_output, *, rank=None, layout="channels_first", out=None, dtyp
     array([15, 51])
     """
     _route.check_workers(workers)
-    return gate.conv_bias(grad_output, rank, layout, out, dtype)
+    g, sizes, dtype = gate.conv_bias(grad_output, rank, layout, out, dtype)
+    return gate.finished(_sum_but_channels(g, sizes, layout, dtype, workers), out)
+
+
+def _sum_but_channels(g, sizes, layout, dtype, workers):
+    """Sums of each sample's channels first: NumPy takes several times as long for all axes around the channels."""
+    channels = g.shape[-1 if layout == "channels_last" else -len(sizes) - 1]
+    if not g.size:
+        return np.zeros(channels, dtype)
+    summed = np.dtype(np.float32 if dtype.char == "e" else dtype)
+    planes = pooling.sum_pool(g, sizes, layout=layout, dtype=summed, workers=workers).reshape(-1, channels)
+    add = np.logical_or if dtype.kind == "b" else np.add
+    with np.errstate(over="ignore"):
+        return add.reduce(planes, axis=0, dtype=summed).astype(dtype, copy=False)
 
 
 def conv_transpose_input(input_size, weight, grad_output, stride=1, padding=0, output_padding=0, groups=1, dilation=1,
@@ -492,7 +505,7 @@ def tiled_conv_bias(grad_output, tiles=None, *, rank=None, layout="channels_firs
     """
     _route.check_workers(workers)
     if tiles is None:
-        return gate.conv_bias(grad_output, rank, layout, out, dtype)
+        return conv_bias(grad_output, rank=rank, layout=layout, out=out, dtype=dtype, workers=workers)
     return tiled_gate.tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype)
 
 
