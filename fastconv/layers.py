@@ -83,7 +83,8 @@ def conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, pad
         For comparisons: what the vectors of the sum run along, ``'filters'`` (output channels) or ``'pixels'``
         (outputs of one channel); ``'depthwise'``, one filter at a time, where a group has one channel and the kernel
         is not enormous; or ``'winograd'``, with 16 products in place of 36 [5]_, where a floating-point kernel ends
-        in 3 x 3, without stride and dilation, and a group has at most about a thousand channels. ``'auto'`` chooses
+        in 3 x 3 (or 4 in place of 6, for 1 x 3 or a signal's 3), without stride and dilation, and a group has at most
+        about a thousand channels. ``'auto'`` chooses
         by the geometry of one sample, the dtype and the kernels' build.
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
@@ -129,9 +130,10 @@ def conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, pad
     zeros may be left out, but only where all weights are finite: NaN and infinity come out where a plain sum of
     products has them, and nowhere else.
 
-    Floating-point layers of 3 x 3 kernels with many channels are computed by Winograd's minimal filtering F(2 x 2,
-    3 x 3) [5]_. Its factors are powers of two: sums of small whole numbers are exact, as by the plain sum, and
-    rounding errors about as large. A sample whose results are not all finite is summed anew, product by product.
+    Floating-point layers of 3 x 3 kernels with many channels, and of 1 x 3, are computed by Winograd's minimal
+    filtering F(2 x 2, 3 x 3) or F(2, 3) [5]_. Its factors are powers of two: sums of small whole numbers are exact, as
+    by the plain sum, and rounding errors about as large. A sample whose results are not all finite is summed anew,
+    product by product.
 
     No matrix of windows is ever written down. Besides the result, a call takes at most 4 MiB a worker and 4 MiB for
     weights that it prepares; inputs that are byte-swapped, unaligned, real where the result is complex, or cast to

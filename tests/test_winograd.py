@@ -53,11 +53,26 @@ def test_volumes_groups_and_small_images_in_batches():
             equal(winograd(given, b, **how), _reference_layers.conv(given, b, **how), (x, w, layout))
 
 
-# The first two have the most pixels of one block and one more row, for small weights; the third has the largest weights
-# that are transformed ahead, for float32; the others, in use: channels in several parts, the last one short, outer taps.
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", "efdFD")
+def test_kernels_of_one_row(dtype, layout):
+    """Signals, and the rows of images and volumes, of every length."""
+    for seed, (before, length) in enumerate(product([(), (1,), (5,), (4, 3)], (1, 2, 3, 4, 5, 31, 34, 67, 300))):
+        kernel = (2, 1, 3)[-1 - len(before):]
+        x, w, bias = (numbers(shape, dtype, seed) for shape in ((2, 3, *before, length), (5, 3, *kernel), 5))
+        x = arranged(x, len(kernel), layout)
+        how = {"padding": ((1, 0), (0, 1), (1, 2))[-len(kernel):], "padding_mode": PADDING_MODES[seed % 5],
+               "layout": layout}
+        equal(winograd(x, w, bias, **how), _reference_layers.conv(x, w, bias, **how), (before, length))
+
+
+# The first two have the most pixels of one block and one more row, with small weights; the third the largest weights
+# that are transformed ahead, for float32; the others, in use: channels in several parts, the last one short, several
+# outer taps, a signal.
 DEEP = [((2, 24, 8, 16), (24, 24, 3, 3), 1), ((2, 24, 9, 16), (24, 24, 3, 3), 1),
         ((1, 256, 9, 29), (256, 256, 3, 3), 1), ((1, 257, 9, 29), (256, 257, 3, 3), 1),
-        ((2, 290, 9, 8), (283, 290, 3, 3), 1), ((1, 262, 3, 4, 5), (160, 131, 3, 3, 3), 2)]
+        ((2, 290, 9, 8), (283, 290, 3, 3), 1), ((1, 262, 3, 4, 5), (160, 131, 3, 3, 3), 2),
+        ((1, 600, 150), (500, 600, 3), 1)]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -74,7 +89,8 @@ def test_weights_ahead_or_in_use(dtype, layout):
 
 @pytest.mark.parametrize("dtype", "fdFD")
 def test_kept_weights_of_any_size_give_the_same_bits(dtype):
-    for x, w in [((2, 128, 11, 10), (96, 128, 3, 3)), ((2, 290, 11, 10), (300, 290, 3, 3))]:
+    for x, w in [((2, 128, 11, 10), (96, 128, 3, 3)), ((2, 290, 11, 10), (300, 290, 3, 3)),
+                 ((2, 96, 300), (80, 96, 3))]:
         a, b = reals(x, dtype, 0), reals(w, dtype, 1)
         y = fastconv.conv(a, b, padding=1)
         equal(y, fastconv.Conv(b, padding=1)(a))
@@ -104,7 +120,8 @@ def test_chosen_for_many_channels_and_pixels(dtype):
 
 
 def test_not_chosen_where_it_loses():
-    for x, w in [((1, 3, 40, 40), (64, 3, 3, 3)), ((8, 64, 5, 5), (64, 64, 3, 3)), ((1, 64, 40, 40), (4, 64, 3, 3))]:
+    for x, w in [((1, 3, 40, 40), (64, 3, 3, 3)), ((8, 64, 5, 5), (64, 64, 3, 3)), ((1, 64, 40, 40), (4, 64, 3, 3)),
+                 ((1, 79, 1000), (90, 79, 3))]:
         a, b = reals(x, "f", 0), reals(w, "f", 1)
         assert (fastconv.conv(a, b, padding=1) != winograd(a, b, padding=1)).any()
 
@@ -140,15 +157,16 @@ def test_a_bad_sample_is_summed_and_the_others_stay_as_they_are(dtype, bad):
 
 @QUIETLY
 @pytest.mark.parametrize("dtype", "fd")
-@pytest.mark.parametrize("shapes", [LARGE, ((2, 40, 5, 6), (50, 40, 3, 3))], ids=["ahead", "in use"])
+@pytest.mark.parametrize("shapes", [LARGE, ((2, 40, 5, 6), (50, 40, 3, 3)), ((1, 8, 3, 200), (20, 8, 1, 3))],
+                         ids=["ahead", "in use", "a row"])
 def test_bad_weights(dtype, shapes):
     """At any tap of the kernel."""
     x, w = (numbers(shape, dtype, seed) for seed, shape in enumerate(shapes))
     for tap, bad in enumerate((np.nan, np.inf, -np.inf) * 3):
         w[5, 3] = 1
-        w[5, 3, tap // 3, tap % 3] = bad
-        equal(winograd(x, w, padding=1), _reference_layers.conv(x, w, padding=1))
-        equal(fastconv.Conv(w, padding=1, algorithm="winograd")(x), winograd(x, w, padding=1))
+        w[5, 3, tap // 3 % w.shape[2], tap % 3] = bad
+        equal(winograd(x, w, padding="same"), _reference_layers.conv(x, w, padding="same"))
+        equal(fastconv.Conv(w, padding="same", algorithm="winograd")(x), winograd(x, w, padding="same"))
 
 
 @pytest.mark.parametrize("dtype", "fd")

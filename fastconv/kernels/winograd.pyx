@@ -1,4 +1,5 @@
-"""Layers of 3x3 kernels by Winograd's minimal filtering F(2x2, 3x3): 16 products for 4 outputs in place of 36.
+"""Layers of 3x3 kernels by Winograd's minimal filtering F(2x2, 3x3): 16 products for 4 outputs in place of 36. Those of
+1x3 kernels, signals among them, by F(2, 3): 4 products for 2 outputs in place of 6.
 
     out[2x2 of them] = A' (sum over channels of (G w G') * (B' x[4x4 of them] B)) A, with * element by element and
 
@@ -7,11 +8,12 @@
          0 -1  1  0          1/2-1/2 1/2
          0  1  0 -1          0   0   1
 
-(Winograd 1980; Lavin and Gray 2015, arXiv:1509.09308.) All factors are powers of two: small whole numbers give exact
+(Winograd 1980; Lavin and Gray 2015, arXiv:1509.09308.) With kernels of one row nothing is multiplied from the left, and
+windows have 4 elements (`planar` is false). All factors are powers of two: small whole numbers give exact
 results, and rounding errors are about those of the plain sum. Larger tiles would save more, but have neither.
 
 The windows of the 2x2 outputs are those of a layer of kernel 4x4 and stride 2, whose patches (see patch.pxd) are
-transformed to `image`; each of the 16 elements of a window then has its product of matrices, pixels by channels times
+transformed to `image`; each of the elements of a window then has its product of matrices, pixels by channels times
 channels by filters, computed by the tiles of tile.pxd; the products are transformed back, panel by panel of filters.
 Weights are transformed ahead or, if they are large and not kept, in use: some channels of a panel at a time.
 
@@ -39,8 +41,8 @@ from fastconv.kernels.tile cimport Tap, rows_of_tile, tile_along_filters
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
-    ELEMENTS = 16              # of a window
-    TAPS = 9                   # of a kernel
+    ELEMENTS = 16              # of a window, at most
+    TAPS = 9                   # of a kernel, at most
     IMAGE = 1024 * 1024        # bytes of a block's transformed windows: half of a second-level cache, or all of it
     MOST_WINDOWS = 128         # of a block
     FEWEST_WINDOWS = 16
@@ -58,6 +60,8 @@ ctypedef fused R:
 
 cdef struct Plan:
     const Layer* s
+    bint planar                # kernels are 3x3, not 1x3
+    Py_ssize_t elements        # of a window
     Layer windows              # the layer whose outputs are the windows
     Epilogue epilogue
     Py_ssize_t size            # of an element
@@ -91,52 +95,60 @@ cdef struct Scratch:
 # ---------------------------------------------------------------- the three transforms, of a vector of windows each
 
 cdef inline void transform_window(R* like, const char* x, const Py_ssize_t* from_first, char* to,
-                                  Py_ssize_t element_pitch) noexcept nogil:
+                                  Py_ssize_t element_pitch, const bint planar) noexcept nogil:
     """B' x B."""
     cdef R d[ELEMENTS]
     cdef R t[ELEMENTS]
-    cdef int i
-    for i in range(ELEMENTS):
+    cdef int i, n = ELEMENTS if planar else 4
+    for i in range(n):
         d[i] = (<const R*> (x + from_first[i]))[0]
     for i in range(4):
-        t[i] = d[i] - d[8 + i]
-        t[4 + i] = d[4 + i] + d[8 + i]
-        t[8 + i] = d[8 + i] - d[4 + i]
-        t[12 + i] = d[4 + i] - d[12 + i]
-    for i in range(0, ELEMENTS, 4):
+        t[i] = d[i] - d[8 + i] if planar else d[i]
+        if planar:
+            t[4 + i] = d[4 + i] + d[8 + i]
+            t[8 + i] = d[8 + i] - d[4 + i]
+            t[12 + i] = d[4 + i] - d[12 + i]
+    for i in range(0, n, 4):
         (<R*> (to + i * element_pitch))[0] = t[i] - t[i + 2]
         (<R*> (to + (i + 1) * element_pitch))[0] = t[i + 1] + t[i + 2]
         (<R*> (to + (i + 2) * element_pitch))[0] = t[i + 2] - t[i + 1]
         (<R*> (to + (i + 3) * element_pitch))[0] = t[i + 1] - t[i + 3]
 
 
-cdef inline void transform_weights(const R* w, Py_ssize_t tap_pitch, R* to, Py_ssize_t element_pitch) noexcept nogil:
+cdef inline void transform_weights(const R* w, Py_ssize_t tap_pitch, R* to, Py_ssize_t element_pitch,
+                                   const bint planar) noexcept nogil:
     """G w G'. Pitches in vectors."""
     cdef R t[12]
     cdef int i
     for i in range(3):
         t[i] = w[i * tap_pitch]
-        t[9 + i] = w[(6 + i) * tap_pitch]
-        t[3 + i] = (t[i] + t[9 + i] + w[(3 + i) * tap_pitch]) * 0.5
-        t[6 + i] = (t[i] + t[9 + i] - w[(3 + i) * tap_pitch]) * 0.5
-    for i in range(4):
+        if planar:
+            t[9 + i] = w[(6 + i) * tap_pitch]
+            t[3 + i] = (t[i] + t[9 + i] + w[(3 + i) * tap_pitch]) * 0.5
+            t[6 + i] = (t[i] + t[9 + i] - w[(3 + i) * tap_pitch]) * 0.5
+    for i in range(4 if planar else 1):
         to[4 * i * element_pitch] = t[3 * i]
         to[(4 * i + 1) * element_pitch] = (t[3 * i] + t[3 * i + 2] + t[3 * i + 1]) * 0.5
         to[(4 * i + 2) * element_pitch] = (t[3 * i] + t[3 * i + 2] - t[3 * i + 1]) * 0.5
         to[(4 * i + 3) * element_pitch] = t[3 * i + 2]
 
 
-cdef inline void transform_products(const R* m, Py_ssize_t pitch, R* upper, R* lower) noexcept nogil:
-    """A' m A: two pixels of two rows. Pitch in vectors, also from pixel to pixel."""
+cdef inline void transform_products(const R* m, Py_ssize_t pitch, R* upper, R* lower,
+                                    const bint planar) noexcept nogil:
+    """A' m A: two pixels of two rows, or of one. Pitch in vectors, also from pixel to pixel."""
     cdef R t[8]
     cdef int i
     for i in range(4):
-        t[i] = m[i * pitch] + m[(4 + i) * pitch] + m[(8 + i) * pitch]
-        t[4 + i] = m[(4 + i) * pitch] - m[(8 + i) * pitch] - m[(12 + i) * pitch]
+        if planar:
+            t[i] = m[i * pitch] + m[(4 + i) * pitch] + m[(8 + i) * pitch]
+            t[4 + i] = m[(4 + i) * pitch] - m[(8 + i) * pitch] - m[(12 + i) * pitch]
+        else:
+            t[i] = m[i * pitch]
     upper[0] = t[0] + t[1] + t[2]
     upper[pitch] = t[1] - t[2] - t[3]
-    lower[0] = t[4] + t[5] + t[6]
-    lower[pitch] = t[5] - t[6] - t[7]
+    if planar:
+        lower[0] = t[4] + t[5] + t[6]
+        lower[pitch] = t[5] - t[6] - t[7]
 
 
 cdef inline bint finite(const R* values, Py_ssize_t n) noexcept nogil:
@@ -157,6 +169,14 @@ cdef inline bint finite(const R* values, Py_ssize_t n) noexcept nogil:
 
 # ---------------------------------------------------------------- a block: windows in, products, pixels out
 
+cdef inline void to_image(R* like, const Plan* p, const char* x, char* to) noexcept nogil:
+    """A vector of windows."""
+    if p.planar:
+        transform_window(like, x, p.from_first, to, p.element_pitch, True)
+    else:
+        transform_window(like, x, p.from_first, to, p.element_pitch, False)
+
+
 cdef void transform_rows(R* like, const Plan* p, const Block* b, const Cut* cut, const char* patch,
                          char* to) noexcept nogil:
     """The windows of one item's gathered channels, many at once: along a row, or else along the channels."""
@@ -165,19 +185,18 @@ cdef void transform_rows(R* like, const Plan* p, const Block* b, const Cut* cut,
     cdef Py_ssize_t vectors = ((cut.channels if along_channels else b.columns) + p.lanes - 1) // p.lanes
     cdef const char* x
     for row in range(b.rows):
-        x = patch + 2 * row * p.patch.row_pitch
+        x = patch + row * p.patch.rows.out_step * p.patch.row_pitch
         # a last vector is too wide: what it writes too far is written again, or is nobody's
         if along_channels:
             for column in range(b.columns):
                 for v in range(vectors):
-                    transform_window(like, x + 2 * column * p.patch.column_pitch + v * sizeof(R), p.from_first,
-                                     to + (n + column) * p.window_pitch + v * sizeof(R), p.element_pitch)
+                    to_image(like, p, x + 2 * column * p.patch.column_pitch + v * sizeof(R),
+                             to + (n + column) * p.window_pitch + v * sizeof(R))
         else:
             for channel in range(cut.channels):
                 for v in range(vectors):
-                    transform_window(like, x + channel * p.patch.channel_pitch + v * sizeof(R), p.from_first,
-                                     to + channel * p.term_pitch + n * p.window_pitch + v * sizeof(R),
-                                     p.element_pitch)
+                    to_image(like, p, x + channel * p.patch.channel_pitch + v * sizeof(R),
+                             to + channel * p.term_pitch + n * p.window_pitch + v * sizeof(R))
         n += b.columns
 
 
@@ -210,7 +229,12 @@ cdef bint transform_channels(R* to, const Plan* p, Py_ssize_t group, Py_ssize_t 
         finite = pack_panel(p.s, p.size, group, &cut, filter, width, scratch) and finite
         for c in range(cut.channels):
             for j in range(columns):
-                transform_weights(<R*> scratch + c * columns + j, cut.channels * columns, to + j, element_pitch)
+                if p.planar:
+                    transform_weights(<R*> scratch + c * columns + j, cut.channels * columns, to + j, element_pitch,
+                                      True)
+                else:
+                    transform_weights(<R*> scratch + c * columns + j, cut.channels * columns, to + j, element_pitch,
+                                      False)
             to += columns
         cut.channel += cut.channels
     return finite
@@ -223,9 +247,9 @@ cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t wind
     The weights of elements are `pitch` vectors apart.
     """
     cdef Tap tap = Tap(0, 0, 0, 0, 0)
-    cdef Py_ssize_t element, q, rows, step = ELEMENTS * columns
+    cdef Py_ssize_t element, q, rows, step = p.elements * columns
     cdef const char* image = scratch.image + first * p.term_pitch
-    for element in range(ELEMENTS):
+    for element in range(p.elements):
         q = 0
         while q < windows:
             rows = rows_of_tile(windows - q, FILTER_ROWS)
@@ -240,7 +264,7 @@ cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t wind
 cdef void multiply_in_use(R* products, const Plan* p, Scratch* scratch, Py_ssize_t windows, Py_ssize_t group,
                           Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """The same of all terms, a panel's weights transformed some channels at a time."""
-    cdef Cut cut = Cut(0, 0, 0, 1, 0, 3, 0, 3)
+    cdef Cut cut = Cut(0, 0, 0, 1, 0, 3 if p.planar else 1, 0, 3)
     cdef Py_ssize_t columns = width // p.lanes, pitch = p.channels_in_use * columns + 1    # not into one set of a cache
     for cut.outer in range(p.terms // p.channels):
         cut.channel = 0
@@ -280,12 +304,16 @@ cdef bint finish_panel(const R* products, const Plan* p, const Block* b, Scratch
         for row in range(b.rows):
             for q in range(b.columns):
                 for c in range(columns):
-                    transform_products(products + c, columns, upper + 2 * q * columns + c, lower + 2 * q * columns + c)
-                products += ELEMENTS * columns
-            y = 2 * (b.row + row)
+                    if p.planar:
+                        transform_products(products + c, columns, upper + 2 * q * columns + c,
+                                           lower + 2 * q * columns + c, True)
+                    else:
+                        transform_products(products + c, columns, upper + 2 * q * columns + c, <R*> NULL, False)
+                products += p.elements * columns
+            y = (b.row + row) * p.windows.stride[axis - 1]
             good = finite(upper, pixels * columns) and good
             store_row(upper, p, b, out + y * p.s.out_stride[axis - 1], scratch.turned, filter, pixels, columns)
-            if y + 1 < p.s.out_size[axis - 1]:
+            if p.planar and y + 1 < p.s.out_size[axis - 1]:
                 good = finite(lower, pixels * columns) and good
                 store_row(lower, p, b, out + (y + 1) * p.s.out_stride[axis - 1], scratch.turned, filter, pixels,
                           columns)
@@ -304,7 +332,7 @@ cdef void block(R* like, const Plan* p, Py_ssize_t index, Scratch* scratch, char
         if p.channels_in_use:
             multiply_in_use(<R*> scratch.products, p, scratch, windows, b.group, filter, width)
         else:
-            weights = p.s.packed + (b.group * p.padded_filters + filter) * ELEMENTS * p.terms * p.size
+            weights = p.s.packed + (b.group * p.padded_filters + filter) * p.elements * p.terms * p.size
             multiply(<R*> scratch.products, p, scratch, windows, weights, p.terms * (width // p.lanes), 0, p.terms,
                      width // p.lanes)
         good = finish_panel(<R*> scratch.products, p, &b, scratch, filter, width // p.lanes) and good
@@ -323,11 +351,11 @@ cdef void lay_out(Plan* p) noexcept nogil:
     cdef int axis = p.s.rank - 1, i
     cdef bint along_channels = p.channels > 1 and p.s.planes == 1 and p.s.x_channel <= p.s.x_stride[axis]
     cdef Py_ssize_t windows = pixels_of(&p.grid), too_far = whole(p.grid.columns, p.lanes) - p.grid.columns
-    p.cut = Cut(0, p.channels, 0, 1, 0, 4, 0, 4)
+    p.cut = Cut(0, p.channels, 0, 1, 0, 4 if p.planar else 1, 0, 4)
     p.patch = patch_of(&p.windows, p.size, &p.cut, p.grid.rows, p.grid.columns, not along_channels, True)
     p.cut.channels = max(1, min(p.channels, GATHERED * p.channels // p.patch.item_pitch))
     p.patch = patch_of(&p.windows, p.size, &p.cut, p.grid.rows, p.grid.columns, not along_channels, True)
-    for i in range(ELEMENTS):
+    for i in range(p.elements):
         p.from_first[i] = tap_offset(&p.patch, 0, i // 4, i % 4)
     # odd numbers of cache lines, so that what is written together does not fall into one set of the cache
     if p.patch.channels_inner:
@@ -354,12 +382,12 @@ cdef void take_windows(Plan* p, Py_ssize_t most) noexcept nogil:
 cdef void cut_windows(Plan* p) noexcept nogil:
     """Blocks whose windows, transformed, stay in the second cache, or fill it if weights are large."""
     cdef Py_ssize_t room = IMAGE, most
-    if ELEMENTS * p.terms * p.padded_filters * p.size > LARGE_WEIGHTS:    # all of which each block wants
+    if p.elements * p.terms * p.padded_filters * p.size > LARGE_WEIGHTS:    # all of which each block wants
         room = 2 * IMAGE
-    most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, room // (ELEMENTS * p.terms * p.size)))
+    most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, room // (p.elements * p.terms * p.size)))
     take_filters(&p.grid, p.padded_filters)
     take_windows(p, most)
-    while ELEMENTS * p.element_pitch > room + 3 * IMAGE // 4 and most > FEWEST_WINDOWS // 2:    # for what fills up lines
+    while p.elements * p.element_pitch > room + 3 * IMAGE // 4 and most > FEWEST_WINDOWS // 2:    # what fills up lines
         most //= 2
         take_windows(p, most)
 
@@ -385,8 +413,9 @@ cdef void plan(Plan* p, const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ss
     cdef int axis
     memset(p, 0, sizeof(Plan))
     p.s, p.size, p.lanes = s, size, lanes
-    p.windows = s[0]
-    for axis in range(s.rank - 2, s.rank):
+    p.windows, p.planar = s[0], s.kernel_size[s.rank - 2] == 3
+    p.elements = ELEMENTS if p.planar else 4
+    for axis in range(s.rank - 2 if p.planar else s.rank - 1, s.rank):
         p.windows.kernel_size[axis], p.windows.stride[axis] = 4, 2
         p.windows.out_size[axis] = (s.out_size[axis] + 1) // 2
     p.epilogue = epilogue_of(s, size, lanes)
@@ -395,25 +424,26 @@ cdef void plan(Plan* p, const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ss
     p.panel = share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
     p.padded_filters = whole(p.grid.filters, lanes)
     if s.packed == NULL:
-        p.channels_in_use = min(p.channels, whole(TRANSFORMED // (ELEMENTS * p.panel * size), 2))
+        p.channels_in_use = min(p.channels, whole(TRANSFORMED // (p.elements * p.panel * size), 2))
     cut_windows(p)
     divide(p, workers)
 
 
-# Scratch, a worker's part: patch (with room to read a vector too far), image, products, results, turned, tables, weights.
+# Scratch, a worker's part: patch (with room to read a vector too far), image, products, results, turned, tables and
+# weights.
 cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     cdef Scratch s
     cdef Py_ssize_t windows = pixels_of(&p.grid), vector = p.lanes * p.size
     cdef Py_ssize_t columns = p.panel // p.lanes
     s.patch = memory
     s.image = s.patch + whole(p.patch.item_pitch, 64) + SLACK
-    s.products = s.image + whole(ELEMENTS * p.element_pitch, 64) + SLACK
-    s.results = s.products + windows * ELEMENTS * columns * vector
+    s.products = s.image + whole(p.elements * p.element_pitch, 64) + SLACK
+    s.results = s.products + windows * p.elements * columns * vector
     s.turned = s.results + 4 * p.grid.columns * columns * vector
     s.at = <Py_ssize_t*> (s.turned + SLACK)
     s.inner = s.at + whole(windows, 8)
     s.weights = <char*> (s.inner + whole(p.terms, 8))
-    s.taps = s.weights + ELEMENTS * (p.channels_in_use * columns + 1) * vector
+    s.taps = s.weights + p.elements * (p.channels_in_use * columns + 1) * vector
     s.end = s.taps + TAPS * min(CHANNELS, p.channels_in_use) * p.panel * p.size
     return s
 
@@ -459,7 +489,7 @@ cdef int run(R* like, const Layer* s, char* not_finite, Py_ssize_t workers) noex
 
 cdef bint pack_filters(R* to, const Plan* p, Py_ssize_t group, Py_ssize_t filter, char* scratch) noexcept nogil:
     """A panel's weights, transformed: [element][term][filter]. Whether the weights are finite."""
-    cdef Cut cut = Cut(0, p.channels, 0, 1, 0, 3, 0, 3)
+    cdef Cut cut = Cut(0, p.channels, 0, 1, 0, 3 if p.planar else 1, 0, 3)
     cdef Py_ssize_t width = min(p.panel, whole(p.grid.filters - filter, p.lanes)), columns = width // p.lanes
     cdef bint finite = True
     for cut.outer in range(p.terms // p.channels):
@@ -478,7 +508,7 @@ cdef Py_ssize_t run_packing(R* like, const Layer* s, char* to, bint* all_are_fin
     cdef Plan p
     plan(&p, s, size, sizeof(R) // size, 1)
     panels = (p.grid.filters + p.panel - 1) // p.panel
-    bytes = ELEMENTS * p.terms * size
+    bytes = p.elements * p.terms * size
     room = TAPS * CHANNELS * p.panel * size
     workers = max(1, min(workers, s.groups * panels))
     if to != NULL:
@@ -514,11 +544,13 @@ def fits(Convolution problem):
     """Whether the layer is one of this kind, and so few channels that a block's windows stay in cache."""
     cdef const Layer* s = &problem.layer
     cdef int axis
+    cdef Py_ssize_t rows = s.kernel_size[s.rank - 2]
     for axis in range(s.rank - 2, s.rank):
-        if s.kernel_size[axis] != 3 or s.stride[axis] != 1 or s.dilation[axis] != 1:
+        if s.stride[axis] != 1 or s.dilation[axis] != 1 and s.kernel_size[axis] > 1:
             return False
-    return (s.element == FLOAT32 or s.element == FLOAT64) and (
-        ELEMENTS * FEWEST_WINDOWS * problem.terms / 9 * problem.element_size <= 2 * IMAGE)
+    return (s.kernel_size[s.rank - 1] == 3 and (rows == 3 or rows == 1)
+            and (s.element == FLOAT32 or s.element == FLOAT64)
+            and ELEMENTS * FEWEST_WINDOWS * problem.terms / (3 * rows) * problem.element_size <= 2 * IMAGE)
 
 
 def convolve(Convolution problem, bytearray not_finite, Py_ssize_t workers):
