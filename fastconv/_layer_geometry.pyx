@@ -119,7 +119,10 @@ cdef class Window:
     cpdef tuple outputs(self):
         """The number of the window's positions along each axis."""
         cdef list sizes = []
-        for n, extent, stride in zip(self.padded(), self.extents(), self.stride):
+        cdef Py_ssize_t i, n, extent, stride
+        for i in range(self.rank):
+            n, stride = self.sizes[i] + self.before[i] + self.after[i], self.stride[i]
+            extent = self.dilation[i] * (self.kernel[i] - 1) + 1
             if n < extent:
                 raise ValueError(f"`{self.name}`, with its padding, must be at least as large as the window, "
                                  f"{self.extents()}, along each axis, got {self.padded()}, {self.sizes} of it without")

@@ -104,4 +104,6 @@ def threads(workers: int | None, useful: int) -> int:
     Never far more than there are CPUs: OpenMP ends the process when the system refuses it a thread.
     """
     allowed = get_workers() if workers is None else _counted(workers)
-    return 1 if _forked else min(allowed, useful, 4 * cpus() + 60)
+    if _forked or useful <= 1 or allowed == 1:    # asking for the CPUs takes as long as a tiny call's sums
+        return 1
+    return min(allowed, useful, 4 * cpus() + 60)
