@@ -71,6 +71,17 @@ def test_depthwise(dtype, layout):
         agrees(layer, dtype, 1, layout, with_bias=False)
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (3, 5), (5, 3), (4, 4), (2, 3, 3), (5,), (3,)], ids=str)
+@pytest.mark.parametrize("dtype", "?hldgF")
+def test_depthwise_kernels(dtype, kernel):
+    """The sizes whose loops are written out and their neighbours; whole tiles of rows, and what is left of them."""
+    for seed, (height, width) in enumerate(product((3, 4, 5, 8, 11, 25), (1, 16, 70))):
+        image = (3, height, width)[-len(kernel):]
+        stride, dilation = [(1, 1), (1, 2), ((2, 1, 1)[-len(kernel):], 1), (2, 1)][seed % 4]
+        agrees(Layer((2, 2, *image), (4, 1, *kernel), stride, tuple((d, d - 1) for d in kernel), dilation, 2),
+               dtype, seed, LAYOUTS[seed % 2], how={"workers": 1 + seed % 3})
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_random_layers(seed):
     """A few hundred of anything that the gate lets through."""

