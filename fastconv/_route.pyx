@@ -101,7 +101,9 @@ def check_algorithm(algorithm, algorithms=ALGORITHMS):
 # 1x1 64->256 at 56 x 56 reaches 0.66 of the peak, 3x3 64->64 0.94. Six times that where the rows of all filters fall
 # into one set of the first-level cache: 3x3 32->32 at 256 x 256 reaches 0.65.
 cdef double _TURNING = 36
-# And what the end of a tile along pixels costs: 1x1 256->64 at 56 x 56 reaches 0.96 of what full vectors would.
+# And what the end of a tile along pixels costs: 1x1 256->64 at 56 x 56 reaches 0.96 of what full vectors would. Where
+# results are not side by side, as those of a transposed layer with a stride, they are stored one by one, too: 2x2 128->64
+# with stride 2 at 28 x 28 takes 1.05 times as long along pixels, on two threads 1.15.
 cdef double _ALONG_PIXELS = 0.96
 
 # Filters of a group of one channel from which tiles along pixels win, which load pixels once for several filters.
@@ -137,12 +139,15 @@ cdef str _sum_chosen(Convolution problem):
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
     cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis] // s.banks.tiles[axis]
-    cdef double terms = problem.terms, along_filters
+    cdef double terms = problem.terms, along_filters, along_pixels
     if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
         return "filters"
     along_filters = _filled(s.filters * s.planes, lanes) * terms / (
         terms + (6 * _TURNING if s.out_filter % 4096 == 0 else _TURNING))
-    return "pixels" if _ALONG_PIXELS * _filled(run, lanes) > along_filters else "filters"
+    along_pixels = _ALONG_PIXELS * _filled(run, lanes)
+    if abs(s.out_stride[axis]) != problem.out.itemsize:
+        along_pixels *= terms / (terms + _TURNING)
+    return "pixels" if along_pixels > along_filters else "filters"
 
 
 cdef str _chosen(Convolution problem):
