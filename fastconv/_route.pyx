@@ -102,8 +102,8 @@ def check_algorithm(algorithm, algorithms=ALGORITHMS):
 # into one set of the first-level cache: 3x3 32->32 at 256 x 256 reaches 0.65.
 cdef double _TURNING = 36
 # And what the end of a tile along pixels costs: 1x1 256->64 at 56 x 56 reaches 0.96 of what full vectors would. Where
-# results are not side by side, as those of a transposed layer with a stride, they are stored one by one, too: 2x2 128->64
-# with stride 2 at 28 x 28 takes 1.05 times as long along pixels, on two threads 1.15.
+# results are not side by side, as those of a transposed layer with a stride, they are stored one by one, too: 2x2
+# 128->64 with stride 2 at 28 x 28 takes 1.05 times as long along pixels, on two threads 1.15.
 cdef double _ALONG_PIXELS = 0.96
 
 # Filters of a group of one channel from which tiles along pixels win, which load pixels once for several filters.
