@@ -18,96 +18,29 @@ output is summed in the order of t, whatever the tile, the block or the worker.
 """
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 
-from fastconv.kernels.blocks cimport (
-    Block, Grid, aligned, block_at, blocks, cut_blocks, grid_of, halve, halve_filters, pixels_of,
-    take_filters,
-)
-from fastconv.kernels.border cimport share, whole
+from fastconv.kernels.blocks cimport Block, aligned, block_at, blocks
+from fastconv.kernels.border cimport whole
 from fastconv.kernels.epilogue cimport (
-    Epilogue, epilogue_of, fetch_filters, fetch_pixels, filter_offset, finish, store_filters, store_pixels,
+    fetch_filters, fetch_pixels, filter_offset, finish, store_filters, store_pixels,
 )
+from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch, laid_out, panel_width, planned, prepared
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
-from fastconv.kernels.lines cimport (
-    BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, same_bits,
-)
-from fastconv.kernels.patch cimport (
-    Cut, Patch, cut_of, gather, item_origin, item_target, next_cut, outer_origin, outer_taps, patch_of, tap_offset,
-    terms_of,
-)
+from fastconv.kernels.lines cimport BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
+from fastconv.kernels.patch cimport Cut, Patch, gather, next_cut, outer_origin, tap_offset, terms_of
+from fastconv.kernels.places cimport find_pixels, find_runs
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS, V, element_size, vbool, vdouble, vfloat,
-    vint16, vint32, vint64, vlongdouble,
+    PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
-from fastconv.kernels.tile cimport (
-    MAX_VECTORS, Tap, rows_of_tile, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
-)
+from fastconv.kernels.tile cimport MAX_VECTORS, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
-    TERMS = 900                # of a sum taken at once: a panel of weights is a quarter of a second-level cache
-    PATCH = 512 * 1024         # bytes of x gathered at once: half of it
-    PIXELS = 896               # outputs of a block, over all of which a panel of weights is used
-    SUMS = 1024 * 1024         # bytes of sums that wait between parts, at most
-    # times as much of both where all banks are packed for each block: 8x8 tiles of 64 to 64 3x3 at 56 x 56 take half
-    # the time, 12x12 two fifths
-    BANKED = 4
     FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
-    FEW_PIXELS = 128           # not to be cut further while there are filters to cut
-    BLOCKS_A_WORKER = 4        # for an even split
-    SLACK = 4096               # bytes
     LINE = 64                  # bytes of the cache
 
 cdef Py_ssize_t AT_ITS_START = 0
-
-cdef struct Plan:
-    const Layer* s
-    bint along_pixels
-    Py_ssize_t size            # of an element
-    Py_ssize_t lanes
-    Grid grid
-    Py_ssize_t banks           # of filters, in turn along the last two axes
-    Py_ssize_t padded_filters  # whole vectors of them
-    Py_ssize_t panel           # filters of a tile at most
-    Py_ssize_t tile_rows       # and pixels, if vectors run along filters
-    Cut cut                    # the largest part of a sum
-    Py_ssize_t terms           # of a whole sum
-    Patch patch
-    bint copies_tiles          # there is no patch: what a tile sees is copied for it, and used for all filters
-    bint in_place              # x is its own patch
-    bint in_parts              # the sum is cut
-    Py_ssize_t sums_bytes
-    Py_ssize_t packed_bytes    # scratch for weights that are not packed ahead
-    Epilogue epilogue
-
-cdef struct Scratch:
-    char* patch
-    char* weights
-    char* sums
-    char* turned               # a tile transposed
-    Place* places              # of the block's tiles
-    Py_ssize_t* first_place    # of each bank
-    Py_ssize_t* at             # by pixel (by tile, along pixels): where it is in the patch
-    char** out                 # and in out
-    Tap* taps                  # of the part of the sum
-    Tap* kept                  # those that do not lie wholly on padding for a tile
-    Py_ssize_t* inner          # from a tap, to the terms that follow
-    Py_ssize_t* in_x           # the same in x, where tiles are copied from it
-    char* end
-
-# A tile's pixels: which outputs they are at most, and where.
-cdef struct Place:
-    Py_ssize_t item
-    Py_ssize_t last_item
-    Py_ssize_t row
-    Py_ssize_t last_row
-    Py_ssize_t column
-    Py_ssize_t last_column
-    Py_ssize_t bank
-    Py_ssize_t pixels
-    Py_ssize_t index           # in `at` and `out`
 
 # Of the sums of a block.
 cdef struct Part:
@@ -205,11 +138,6 @@ cdef void list_taps(const Plan* p, Part* part, Scratch* scratch) noexcept nogil:
 
 # ---------------------------------------------------------------- blocks
 
-cdef inline Py_ssize_t panel_width(const Plan* p, Py_ssize_t filters) noexcept nogil:
-    """How many of the filters that are left the next panel holds."""
-    return rows_of_tile(filters, PIXEL_ROWS) if p.along_pixels else min(p.panel, whole(filters, p.lanes))
-
-
 cdef inline Layer layer_of_bank(const Layer* s, Py_ssize_t bank) noexcept nogil:
     """The layer with the weights of one bank only."""
     cdef Layer layer = s[0]
@@ -217,7 +145,6 @@ cdef inline Layer layer_of_bank(const Layer* s, Py_ssize_t bank) noexcept nogil:
     layer.weight += (bank // columns * s.banks.weight_tile[s.rank - 2]
                      + bank % columns * s.banks.weight_tile[s.rank - 1])
     return layer
-
 
 cdef const char* panel_of(const Plan* p, const Block* b, Part* part, Scratch* scratch, Py_ssize_t bank,
                           Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
@@ -398,126 +325,6 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
                 sums = add_tile(sums, p, b, part, scratch, scratch.places + i, weights, filter, width)
         filter += width
 
-
-# ---------------------------------------------------------------- where tiles are
-# One that would reach too far is moved back over its neighbour: the same bits.
-
-cdef Py_ssize_t row_at(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
-    """Where the first pixel of a block's row is in its patch; in x, if there is none."""
-    cdef const Layer* s = p.s
-    cdef int axis = s.rank - 1
-    if not (p.copies_tiles or p.in_place):
-        return item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
-    return (item_origin(s, b.item + item) - s.x + b.group * s.x_group
-            + (b.column * s.stride[axis] - s.offset[axis]) * s.x_stride[axis]
-            + ((b.row + row) * s.stride[axis - 1] - s.offset[axis - 1]) * s.x_stride[axis - 1])
-
-
-cdef inline char* row_target(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
-    """And in out."""
-    cdef int axis = p.s.rank - 1
-    return (item_target(p.s, b.item + item) + b.group * p.s.out_group
-            + (b.row + row) * p.s.out_stride[axis - 1] + b.column * p.s.out_stride[axis])
-
-
-# Of the rows, or the columns, of a block those that use one bank: first, first + step, ...
-cdef struct Turns:
-    Py_ssize_t first
-    Py_ssize_t n
-    Py_ssize_t step
-
-
-cdef inline Turns turns_of(Py_ssize_t bank, Py_ssize_t tile, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-    """Of outputs start, start + 1, ..., counted from the start."""
-    cdef Turns t
-    t.first, t.step = (bank + tile - start % tile) % tile, tile
-    t.n = max(0, (n - t.first + tile - 1) // tile)
-    return t
-
-
-cdef inline Place place_of(const Block* b, const Turns* rows, const Turns* columns, Py_ssize_t first,
-                           Py_ssize_t pixels) noexcept nogil:
-    """Of pixels first..first+pixels-1 of a bank, in the order of rows."""
-    cdef Place place
-    cdef Py_ssize_t last = first + pixels - 1, area = rows.n * columns.n
-    place.pixels = pixels
-    place.item, place.last_item = b.item + first // area, b.item + last // area
-    place.row = b.row + rows.first + first % area // columns.n * rows.step
-    place.last_row = b.row + rows.first + last % area // columns.n * rows.step
-    place.column = b.column + columns.first + first % columns.n * columns.step
-    place.last_column = b.column + columns.first + last % columns.n * columns.step
-    if place.row != place.last_row:
-        place.column = b.column + columns.first
-        place.last_column = place.column + (columns.n - 1) * columns.step
-    return place
-
-
-cdef Py_ssize_t list_pixels(const Plan* p, const Block* b, Scratch* scratch, const Turns* rows, const Turns* columns,
-                            Py_ssize_t index) noexcept nogil:
-    """Where a bank's pixels are in the patch and in out, from `index` on in the tables. Returns how many."""
-    cdef Py_ssize_t n = index, item, row, column, at
-    cdef char* out
-    for item in range(b.items):
-        for row in range(rows.n):
-            at = row_at(p, b, item, rows.first + row * rows.step)
-            out = row_target(p, b, item, rows.first + row * rows.step)
-            for column in range(columns.n):
-                scratch.at[n] = at + (columns.first + column * columns.step) * (
-                    p.patch.columns.out_step * p.patch.column_pitch)
-                scratch.out[n] = out + (columns.first + column * columns.step) * p.s.out_stride[p.s.rank - 1]
-                n += 1
-    return n - index
-
-
-cdef Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
-    """Tiles of a few pixels of one bank, wherever in the block they are. Returns how many."""
-    cdef Py_ssize_t tile = p.s.banks.tiles[p.s.rank - 1], index = 0, bank, pixels, q, taken, n = 0
-    cdef Turns rows, columns
-    for bank in range(p.banks):
-        scratch.first_place[bank] = n
-        rows = turns_of(bank // tile, p.s.banks.tiles[p.s.rank - 2], b.row, b.rows)
-        columns = turns_of(bank % tile, tile, b.column, b.columns)
-        pixels, q = list_pixels(p, b, scratch, &rows, &columns, index), 0
-        while q < pixels:
-            taken = rows_of_tile(pixels - q, p.tile_rows)
-            if pixels >= p.tile_rows:
-                taken = p.tile_rows
-                q = min(q, pixels - taken)
-            scratch.places[n] = place_of(b, &rows, &columns, q, taken)
-            scratch.places[n].bank, scratch.places[n].index = bank, index + q
-            q += taken
-            n += 1
-        index += pixels
-    scratch.first_place[p.banks] = n
-    return n
-
-
-cdef Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
-    """Tiles of vectors of pixels of a row. Returns how many."""
-    cdef Py_ssize_t length = b.columns, run, q, n = 0, columns, at
-    cdef Turns all_rows = Turns(0, b.rows, 1), all_columns = Turns(0, b.columns, 1)
-    cdef char* out
-    for run in range(b.items * b.rows):
-        at, out = row_at(p, b, run // b.rows, run % b.rows), row_target(p, b, run // b.rows, run % b.rows)
-        q = 0
-        while q < length:
-            columns = min(PIXEL_COLUMNS, (length - q + p.lanes - 1) // p.lanes)
-            if p.copies_tiles:    # nothing is read beyond x, and a vector may reach back into the block before
-                columns = max(1, min(columns, length // p.lanes))
-                q = min(q, length - columns * p.lanes)
-            else:
-                q = max(0, min(q, length - columns * p.lanes))
-            scratch.places[n] = place_of(b, &all_rows, &all_columns, run * length + q,
-                                         min(length - q, columns * p.lanes))
-            scratch.places[n].bank, scratch.places[n].index = 0, n
-            scratch.at[n] = at + q * p.size
-            scratch.out[n] = out + q * p.s.out_stride[p.s.rank - 1]
-            q += columns * p.lanes
-            n += 1
-    scratch.first_place[0], scratch.first_place[1] = 0, n
-    return n
-
-
 cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noexcept nogil:
     """Computes one block of the output, the sum part by part."""
     cdef Block b = block_at(&p.grid, index)
@@ -530,151 +337,6 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noex
         sum_part(<V*> scratch.sums, p, &b, &part, scratch, tiles)
         part.done += n
         next_cut(p.s, &p.cut, &part.cut)
-
-
-# ---------------------------------------------------------------- the plan
-
-cdef bint is_product(const Layer* s, Py_ssize_t size) noexcept nogil:
-    """Whether the layer is a product of matrices, and the pixels in x are side by side and what is computed with."""
-    cdef int axis = s.rank - 1, i
-    for i in range(s.rank):
-        if s.kernel_size[i] != 1 or s.stride[i] != 1 or s.offset[i] != 0 or s.out_size[i] != s.x_size[i]:
-            return False
-    return (s.rank == 2 and s.planes == 1 and s.x_stride[axis] == size and same_bits(s.x_element, s.element)
-            and s.element != BOOL)
-
-
-cdef bint fills_a_patch(const Layer* s, Py_ssize_t size) noexcept nogil:
-    """Whether the channels of a pixel lie side by side in x as they are computed with, and no window meets a border."""
-    cdef int axis
-    for axis in range(s.rank):
-        if s.offset[axis] > 0 or (s.x_size[axis] <= (s.out_size[axis] - 1) * s.stride[axis] - s.offset[axis]
-                                  + (s.kernel_size[axis] - 1) * s.dilation[axis]):
-            return False
-    return (s.rank == 2 and s.planes == 1 and s.x_channel == size and same_bits(s.x_element, s.element)
-            and s.element != BOOL)
-
-
-cdef void lay_out(Plan* p) noexcept nogil:
-    """The patch of a block."""
-    cdef int axis = p.s.rank - 1
-    p.patch = patch_of(p.s, p.size, &p.cut, p.grid.rows, p.grid.columns, p.along_pixels, p.in_place)
-    if p.copies_tiles:
-        p.patch.channel_pitch = PIXEL_COLUMNS * p.lanes * p.size
-        p.patch.item_pitch = p.cut.channels * p.patch.channel_pitch
-    elif p.in_place:
-        p.patch.channel_pitch, p.patch.item_pitch = p.size, 0
-        p.patch.row_pitch, p.patch.column_pitch = p.s.x_stride[axis - 1], p.s.x_stride[axis]
-
-
-cdef bint halve_pixels(Plan* p) noexcept nogil:
-    """Makes blocks smaller; False if they are as small as they may be."""
-    if not halve(&p.grid, p.lanes * PIXEL_COLUMNS if p.along_pixels else FILTER_ROWS):
-        return False
-    lay_out(p)
-    return True
-
-
-cdef void cut_pixels(Plan* p) noexcept nogil:
-    """Blocks of pixels: as near to a square as long rows allow, several items if they are small."""
-    cdef Grid* g = &p.grid
-    cdef Py_ssize_t times = BANKED if p.banks > 1 and p.s.packed == NULL and not p.in_parts else 1
-    cdef Py_ssize_t most = times * PIXELS
-    cdef Py_ssize_t columns = share(g.all_columns, max(128, most // max(1, g.all_rows)))
-    cdef Py_ssize_t rows = share(g.all_rows, max(1, most // columns)), items = 1
-    if rows == g.all_rows and columns == g.all_columns:
-        items = share(g.all_items, max(1, most // (rows * columns)))
-    cut_blocks(g, items, rows, columns)
-    lay_out(p)
-    while g.items * p.patch.item_pitch > times * PATCH and halve_pixels(p):
-        pass
-
-
-cdef void cut_filters(Plan* p) noexcept nogil:
-    """All filters at once, unless the sums that wait between parts would be too many."""
-    cdef Py_ssize_t most = p.padded_filters
-    if p.in_parts:
-        most = min(most, max(1, SUMS // (pixels_of(&p.grid) * p.size * p.panel)) * p.panel)
-    take_filters(&p.grid, most)
-
-
-cdef void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
-    """Cuts further until there are enough blocks for an even split: filters if pixels are few, else pixels.
-
-    Blocks of the same filters each pack their weights, if those are not packed ahead: then a block a worker will do.
-    """
-    cdef Py_ssize_t pixels, wanted = BLOCKS_A_WORKER * workers
-    while workers > 1 and blocks(&p.grid) < wanted:
-        pixels = pixels_of(&p.grid)
-        if p.grid.filters_at_once > p.panel and (
-                pixels <= FEW_PIXELS or p.s.packed == NULL or p.grid.filters_at_once >= 4 * p.panel):
-            halve_filters(&p.grid, p.panel)
-        elif pixels <= FEW_PIXELS or p.s.packed == NULL and blocks(&p.grid) >= workers or not halve_pixels(p):
-            return
-
-
-cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_pixels,
-                  Py_ssize_t workers) noexcept nogil:
-    cdef Plan p
-    cdef int axis = s.rank - 1
-    memset(&p, 0, sizeof(p))
-    p.s, p.size, p.lanes, p.along_pixels = s, size, lanes, along_pixels
-    p.grid, p.banks = grid_of(s), s.banks.tiles[axis - 1] * s.banks.tiles[axis]
-    p.panel = PIXEL_ROWS if along_pixels else share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
-    p.tile_rows = THIN_ROWS if p.panel == lanes else FILTER_ROWS
-    p.padded_filters = p.grid.filters if along_pixels else whole(p.grid.filters, lanes)
-    p.epilogue = epilogue_of(s, size, lanes)
-    p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.out_size[1] >= lanes
-    p.in_place = not along_pixels and fills_a_patch(s, size)
-    p.cut = cut_of(s, TERMS)
-    p.terms = s.channels * s.planes * outer_taps(s) * s.kernel_size[axis - 1] * s.kernel_size[axis]
-    p.in_parts = terms_of(&p.cut) < p.terms
-    cut_pixels(&p)
-    cut_filters(&p)
-    divide(&p, workers)
-    p.sums_bytes = MAX_VECTORS * lanes * size
-    if p.in_parts:
-        p.sums_bytes *= tiles(&p)
-    # scratch starts with zeros, and those of the border stay
-    p.patch.padded = p.grid.pieces == 1 and p.cut.columns == s.kernel_size[axis] and s.boundary == FILL
-    if s.packed == NULL:
-        p.packed_bytes = terms_of(&p.cut) * p.panel * size
-    return p
-
-
-cdef Py_ssize_t tiles(const Plan* p) noexcept nogil:
-    """Tiles of a block at most."""
-    cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
-    if p.along_pixels:    # one more where whole vectors are copied
-        return panels * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
-    return panels * (pixels_of(&p.grid) // FILTER_ROWS + 3 * p.banks)
-
-
-# Scratch, a worker's part: patch (with room to read a tile too far), weights, sums, turned, tables.
-cdef Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
-    cdef Scratch s
-    cdef Py_ssize_t pixels = pixels_of(&p.grid)
-    s.patch = memory
-    s.weights = s.patch + whole(p.grid.items * p.patch.item_pitch, 64) + SLACK
-    s.sums = s.weights + whole(p.packed_bytes, 64)
-    s.turned = s.sums + p.sums_bytes
-    s.places = <Place*> (s.turned + SLACK)
-    s.first_place = <Py_ssize_t*> (s.places + pixels)
-    s.at = s.first_place + p.banks + 1
-    s.out = <char**> (s.at + pixels)
-    s.taps = <Tap*> (s.out + pixels)
-    s.kept = s.taps + TERMS
-    s.inner = <Py_ssize_t*> (s.kept + TERMS)
-    s.in_x = s.inner + TERMS
-    s.end = <char*> (s.in_x + TERMS)
-    return s
-
-
-cdef Scratch prepared(const Plan* p, char* memory) noexcept nogil:
-    cdef Scratch s = laid_out(p, memory)
-    memset(s.patch, 0, s.weights - s.patch)
-    return s
-
 
 cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""

@@ -1,0 +1,126 @@
+"""Where the tiles of a block are: a few pixels of one bank, anywhere in it, or vectors of pixels of a row.
+
+One that would reach too far is moved back over its neighbour: the same bits.
+"""
+from fastconv.kernels.blocks cimport Block
+from fastconv.kernels.layer cimport Layer
+from fastconv.kernels.patch cimport item_origin, item_target
+from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch
+from fastconv.kernels.simd cimport PIXEL_COLUMNS
+from fastconv.kernels.tile cimport rows_of_tile
+
+
+cdef inline Py_ssize_t row_at(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
+    """Where the first pixel of a block's row is in its patch; in x, if there is none."""
+    cdef const Layer* s = p.s
+    cdef int axis = s.rank - 1
+    if not (p.copies_tiles or p.in_place):
+        return item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
+    return (item_origin(s, b.item + item) - s.x + b.group * s.x_group
+            + (b.column * s.stride[axis] - s.offset[axis]) * s.x_stride[axis]
+            + ((b.row + row) * s.stride[axis - 1] - s.offset[axis - 1]) * s.x_stride[axis - 1])
+
+
+cdef inline char* row_target(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
+    """And in out."""
+    cdef int axis = p.s.rank - 1
+    return (item_target(p.s, b.item + item) + b.group * p.s.out_group
+            + (b.row + row) * p.s.out_stride[axis - 1] + b.column * p.s.out_stride[axis])
+
+
+# Of the rows, or the columns, of a block those that use one bank: first, first + step, ...
+cdef struct Turns:
+    Py_ssize_t first
+    Py_ssize_t n
+    Py_ssize_t step
+
+
+cdef inline Turns turns_of(Py_ssize_t bank, Py_ssize_t tile, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    """Of outputs start, start + 1, ..., counted from the start."""
+    cdef Turns t
+    t.first, t.step = (bank + tile - start % tile) % tile, tile
+    t.n = max(0, (n - t.first + tile - 1) // tile)
+    return t
+
+
+cdef inline Place place_of(const Block* b, const Turns* rows, const Turns* columns, Py_ssize_t first,
+                           Py_ssize_t pixels) noexcept nogil:
+    """Of pixels first..first+pixels-1 of a bank, in the order of rows."""
+    cdef Place place
+    cdef Py_ssize_t last = first + pixels - 1, area = rows.n * columns.n
+    place.pixels = pixels
+    place.item, place.last_item = b.item + first // area, b.item + last // area
+    place.row = b.row + rows.first + first % area // columns.n * rows.step
+    place.last_row = b.row + rows.first + last % area // columns.n * rows.step
+    place.column = b.column + columns.first + first % columns.n * columns.step
+    place.last_column = b.column + columns.first + last % columns.n * columns.step
+    if place.row != place.last_row:
+        place.column = b.column + columns.first
+        place.last_column = place.column + (columns.n - 1) * columns.step
+    return place
+
+
+cdef inline Py_ssize_t list_pixels(const Plan* p, const Block* b, Scratch* scratch, const Turns* rows,
+                                   const Turns* columns, Py_ssize_t index) noexcept nogil:
+    """Where a bank's pixels are in the patch and in out, from `index` on in the tables. Returns how many."""
+    cdef Py_ssize_t n = index, item, row, column, at
+    cdef char* out
+    for item in range(b.items):
+        for row in range(rows.n):
+            at = row_at(p, b, item, rows.first + row * rows.step)
+            out = row_target(p, b, item, rows.first + row * rows.step)
+            for column in range(columns.n):
+                scratch.at[n] = at + (columns.first + column * columns.step) * (
+                    p.patch.columns.out_step * p.patch.column_pitch)
+                scratch.out[n] = out + (columns.first + column * columns.step) * p.s.out_stride[p.s.rank - 1]
+                n += 1
+    return n - index
+
+
+cdef inline Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
+    """Tiles of a few pixels of one bank, wherever in the block they are. Returns how many."""
+    cdef Py_ssize_t tile = p.s.banks.tiles[p.s.rank - 1], index = 0, bank, pixels, q, taken, n = 0
+    cdef Turns rows, columns
+    for bank in range(p.banks):
+        scratch.first_place[bank] = n
+        rows = turns_of(bank // tile, p.s.banks.tiles[p.s.rank - 2], b.row, b.rows)
+        columns = turns_of(bank % tile, tile, b.column, b.columns)
+        pixels, q = list_pixels(p, b, scratch, &rows, &columns, index), 0
+        while q < pixels:
+            taken = rows_of_tile(pixels - q, p.tile_rows)
+            if pixels >= p.tile_rows:
+                taken = p.tile_rows
+                q = min(q, pixels - taken)
+            scratch.places[n] = place_of(b, &rows, &columns, q, taken)
+            scratch.places[n].bank, scratch.places[n].index = bank, index + q
+            q += taken
+            n += 1
+        index += pixels
+    scratch.first_place[p.banks] = n
+    return n
+
+
+cdef inline Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
+    """Tiles of vectors of pixels of a row. Returns how many."""
+    cdef Py_ssize_t length = b.columns, run, q, n = 0, columns, at
+    cdef Turns all_rows = Turns(0, b.rows, 1), all_columns = Turns(0, b.columns, 1)
+    cdef char* out
+    for run in range(b.items * b.rows):
+        at, out = row_at(p, b, run // b.rows, run % b.rows), row_target(p, b, run // b.rows, run % b.rows)
+        q = 0
+        while q < length:
+            columns = min(PIXEL_COLUMNS, (length - q + p.lanes - 1) // p.lanes)
+            if p.copies_tiles:    # nothing is read beyond x, and a vector may reach back into the block before
+                columns = max(1, min(columns, length // p.lanes))
+                q = min(q, length - columns * p.lanes)
+            else:
+                q = max(0, min(q, length - columns * p.lanes))
+            scratch.places[n] = place_of(b, &all_rows, &all_columns, run * length + q,
+                                         min(length - q, columns * p.lanes))
+            scratch.places[n].bank, scratch.places[n].index = 0, n
+            scratch.at[n] = at + q * p.size
+            scratch.out[n] = out + q * p.s.out_stride[p.s.rank - 1]
+            q += columns * p.lanes
+            n += 1
+    scratch.first_place[0], scratch.first_place[1] = 0, n
+    return n
