@@ -272,7 +272,7 @@ cdef void pack(const Layer* s, Py_ssize_t size, char* to) noexcept nogil:
     for group in range(s.groups):
         for f in range(s.filters * s.planes):
             for cut.channel in range(s.planes):
-                pack_panel(s, size, group, &cut, f, 1, to)
+                pack_panel(s, size, group * s.weight_group, &cut, f, 1, to)
                 to += cut.outers * cut.rows * cut.columns * size
 
 

@@ -138,23 +138,20 @@ cdef void list_taps(const Plan* p, Part* part, Scratch* scratch) noexcept nogil:
 
 # ---------------------------------------------------------------- blocks
 
-cdef inline Layer layer_of_bank(const Layer* s, Py_ssize_t bank) noexcept nogil:
-    """The layer with the weights of one bank only."""
-    cdef Layer layer = s[0]
+cdef inline Py_ssize_t origin_of(const Layer* s, Py_ssize_t bank, Py_ssize_t group) noexcept nogil:
+    """Where the weights of a group of a bank begin: bytes from the first."""
     cdef Py_ssize_t columns = s.banks.tiles[s.rank - 1]
-    layer.weight += (bank // columns * s.banks.weight_tile[s.rank - 2]
-                     + bank % columns * s.banks.weight_tile[s.rank - 1])
-    return layer
+    return (group * s.weight_group + bank // columns * s.banks.weight_tile[s.rank - 2]
+            + bank % columns * s.banks.weight_tile[s.rank - 1])
+
 
 cdef const char* panel_of(const Plan* p, const Block* b, Part* part, Scratch* scratch, Py_ssize_t bank,
                           Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """The panel's weights for a part of the sum, packed ahead or now."""
-    cdef Layer layer
     if p.s.packed != NULL:
         return p.s.packed + (((bank * p.s.groups + b.group) * p.padded_filters + filter) * p.terms
                              + part.done * width) * p.size
-    layer = layer_of_bank(p.s, bank)
-    part.finite = pack_panel(&layer, p.size, b.group, &part.cut, filter, width, scratch.weights)
+    part.finite = pack_panel(p.s, p.size, origin_of(p.s, bank, b.group), &part.cut, filter, width, scratch.weights)
     return scratch.weights
 
 
@@ -366,16 +363,15 @@ cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noe
 cdef bint pack_filters(const Plan* p, Py_ssize_t bank, Py_ssize_t group, Py_ssize_t filter, Py_ssize_t stop,
                        char* to) noexcept nogil:
     """[panel][part of the sum][term][filter], of some filters. Whether all weights are finite."""
-    cdef Layer layer = layer_of_bank(p.s, bank)
     cdef Cut cut
-    cdef Py_ssize_t width
+    cdef Py_ssize_t width, origin = origin_of(p.s, bank, group)
     cdef bint finite = True, more
     while filter < stop:
         width = panel_width(p, stop - filter)
         cut = p.cut
         more = True
         while more:
-            finite = pack_panel(&layer, p.size, group, &cut, filter, width, to) and finite
+            finite = pack_panel(p.s, p.size, origin, &cut, filter, width, to) and finite
             to += terms_of(&cut) * width * p.size
             more = next_cut(p.s, &p.cut, &cut)
         filter += width

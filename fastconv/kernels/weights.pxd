@@ -174,13 +174,13 @@ cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, 
         f += 16
 
 
-cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut,
+cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut,
                            Py_ssize_t first_channel, Py_ssize_t channels, Py_ssize_t filter, Py_ssize_t filters,
                            Py_ssize_t pitch, char* to) noexcept nogil:
     """Some channels' weights of some filters of one plane, if they lie without gaps."""
     cdef Py_ssize_t[<int> MOST_TERMS] order
     cdef Py_ssize_t low, n = channels * cut.outers * cut.rows * cut.columns, plane = filter // s.filters
-    cdef const char* at = s.weight + group * s.weight_group + filter % s.filters * s.weight_filter
+    cdef const char* at = s.weight + origin + filter % s.filters * s.weight_filter
     if not fills_a_line(s, size * s.planes, cut, first_channel, channels, &low, order):
         return False
     if s.planes == 2:
@@ -192,14 +192,14 @@ cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t group, co
     return True
 
 
-cdef inline bint pack_plane(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t filter,
+cdef inline bint pack_plane(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut, Py_ssize_t filter,
                             Py_ssize_t filters, Py_ssize_t pitch, char* to) noexcept nogil:
     """Filters of one plane: all channels of the cut, or one after the other. False if there are gaps in either."""
     cdef Py_ssize_t channels = cut.channels // s.planes, c, t
     cdef Py_ssize_t terms = cut.channels * cut.outers * cut.rows * cut.columns
-    if not pack_line(s, size, group, cut, 0, channels, filter, filters, pitch, to):
+    if not pack_line(s, size, origin, cut, 0, channels, filter, filters, pitch, to):
         for c in range(channels):
-            if not pack_line(s, size, group, cut, c, 1, filter, filters, pitch, to):
+            if not pack_line(s, size, origin, cut, c, 1, filter, filters, pitch, to):
                 return False
     if s.planes == 2 and filter < s.filters:    # imaginary times imaginary
         for t in range(1, terms, 2):
@@ -210,7 +210,7 @@ cdef inline bint pack_plane(const Layer* s, Py_ssize_t size, Py_ssize_t group, c
     return True
 
 
-cdef inline bint pack_dense(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
+cdef inline bint pack_dense(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut, Py_ssize_t first,
                             Py_ssize_t width, char* to) noexcept nogil:
     """The panel of weights that lie without gaps and want no conversion. Else False."""
     cdef Py_ssize_t filter = first, stop = min(first + width, s.planes * s.filters), pitch = width * size, n
@@ -221,27 +221,27 @@ cdef inline bint pack_dense(const Layer* s, Py_ssize_t size, Py_ssize_t group, c
         memset(to, 0, cut.channels * cut.outers * cut.rows * cut.columns * pitch)
     while filter < stop:
         n = min(stop, (filter // s.filters + 1) * s.filters) - filter
-        if not pack_plane(s, size, group, cut, filter, n, pitch, to + (filter - first) * size):
+        if not pack_plane(s, size, origin, cut, filter, n, pitch, to + (filter - first) * size):
             return False
         filter += n
     return True
 
 
-cdef inline bint pack_panel(const Layer* s, Py_ssize_t size, Py_ssize_t group, const Cut* cut, Py_ssize_t first,
+cdef inline bint pack_panel(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut, Py_ssize_t first,
                             Py_ssize_t width, char* to) noexcept nogil:
     """Packs `width` filters' part of the sum. Whether all weights are finite, as far as that matters: a single tap is
-    never left out."""
+    never left out. `origin` is where those of the group, and of the bank, begin: bytes from the first."""
     cdef line_copy copy = line_copier(s.weight_element, s.element)
     cdef Py_ssize_t outer, row, column, c
     cdef const char* at
     cdef const char* start = to
     cdef bint one_tap = cut.outers * cut.rows * cut.columns == 1
-    if pack_dense(s, size, group, cut, first, width, to):
+    if pack_dense(s, size, origin, cut, first, width, to):
         return one_tap or all_finite(s.element, start, cut.channels * cut.outers * cut.rows * cut.columns * width)
     for outer in range(cut.outers):
         for row in range(cut.rows):
             for column in range(cut.columns):
-                at = tap_origin(s, cut, outer, row, column) + group * s.weight_group
+                at = tap_origin(s, cut, outer, row, column) + origin
                 for c in range(cut.channels):
                     pack_filters(s, copy, size, at, cut.channel + c, first, width, to)
                     to += width * size

@@ -226,7 +226,7 @@ cdef bint transform_channels(R* to, const Plan* p, Py_ssize_t group, Py_ssize_t 
     cdef bint finite = True
     while cut.channel < stop:
         cut.channels = min(CHANNELS, stop - cut.channel)    # CHANNELS is even: complex ones are pairs
-        finite = pack_panel(p.s, p.size, group, &cut, filter, width, scratch) and finite
+        finite = pack_panel(p.s, p.size, group * p.s.weight_group, &cut, filter, width, scratch) and finite
         for c in range(cut.channels):
             for j in range(columns):
                 if p.planar:
