@@ -101,7 +101,7 @@ cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, P
     """
     cdef int axis = s.rank - 1
     cdef Py_ssize_t n = channels * cut.outers * cut.rows * cut.columns, tap = 0, outer, row, column, c
-    cdef Py_ssize_t all_channels = cut.channels // s.planes, bytes, at, first
+    cdef Py_ssize_t all_channels = cut.channels // s.planes, bytes, at, first, place, step
     first = ((cut.channel // s.planes + first_channel) * s.weight_channel + cut.column * s.weight_stride[axis]
              + cut.row * s.weight_stride[axis - 1] + outer_offset(s, cut.outer))
     at = (first + (channels - 1) * s.weight_channel + (cut.columns - 1) * s.weight_stride[axis]
@@ -110,17 +110,20 @@ cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, P
     low[0] = min(first, at)
     if n < FEWEST_TERMS or n * s.planes > MOST_TERMS or max(first, at) - low[0] != (n - 1) * size:
         return False
+    step = s.weight_channel // size
+    if step * size != s.weight_channel:
+        return False
     for outer in range(cut.outers):
         at = first + outer_offset(s, cut.outer + outer) - outer_offset(s, cut.outer) - low[0]
         for row in range(cut.rows):
             for column in range(cut.columns):
                 bytes = at + row * s.weight_stride[axis - 1] + column * s.weight_stride[axis]
+                place = bytes // size
+                if (place * size != bytes or min(place, place + (channels - 1) * step) < 0
+                        or max(place, place + (channels - 1) * step) >= n):
+                    return False
                 for c in range(channels):
-                    if bytes < 0 or bytes >= n * size or bytes & (size - 1):
-                        return False
-                    order[bytes >> (2 if size == 4 else (3 if size == 8 else 4))] = (
-                        tap * all_channels + first_channel + c)
-                    bytes += s.weight_channel
+                    order[place + c * step] = tap * all_channels + first_channel + c
                 tap += 1
     return True
 
