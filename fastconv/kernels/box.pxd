@@ -10,6 +10,7 @@ from fastconv.kernels.loops cimport Loops, loops_for
 from fastconv.kernels.order cimport TOTAL
 from fastconv.kernels.pooling cimport MEAN, ROOT, Pool, by_windows
 from fastconv.kernels.problem cimport MAX_RANK
+from fastconv.kernels.simd cimport STREAMS
 
 cdef enum:
     FEW_TAPS = 7               # of an outer axis that are merged while x is read
@@ -20,6 +21,10 @@ cdef enum:
     LARGEST_BOX = 512 * 1024   # where windows overlap so far that a smaller one would be read again and again
     SLACK = 512                # bytes: loops may read and write that far beyond a row
     BLOCKS_A_WORKER = 4
+    # Bytes of a result, and of a row of it, from which on stores go past the caches: 2x2 s2 on 64 MB of float32 takes
+    # 0.92 of the time. Shorter rows would be mostly ends, which are not whole lines.
+    STREAMED = 8 * 1024 * 1024
+    STREAMED_ROW = 1024
 
 cdef struct Pass:              # windows of some size, merged to larger ones
     Py_ssize_t shift           # taps from one to the next
@@ -49,6 +54,9 @@ cdef struct Plan:
     bint two_boxes
     bint many_rows
     bint many_at_once
+    bint halves_in_place       # rows of outputs are made of x's rows where they lie, and there is no box
+    bint halves_to_memory      # and finished on the way
+    bint streams               # rows of outputs are stored past the caches
     int chained                # axes
     bint as_it_is              # x's elements need no conversion
     bint reads_in_place        # nor its rows to be gathered
@@ -58,7 +66,6 @@ cdef struct Plan:
     int last_element           # of what is divided and stored
     Py_ssize_t last_size
     line_copy gather
-    line_copy widen
     line_copy scatter
 
 cdef struct Block:
@@ -250,10 +257,35 @@ cdef inline bint rows_at_once(const Plan* p) noexcept nogil:
         not in_lines(p))
 
 
+cdef inline bint halves_rows(const Plan* p) noexcept nogil:
+    """Whether windows are those of `halve`, and nothing is merged but rows and what is in them."""
+    cdef const Pool* s = p.s
+    cdef int axis, last = s.rank - 1
+    for axis in range(s.rank):
+        if s.start[axis] != NULL or s.apart[axis] > 1 or s.kernel[axis] > (3 if axis >= last - 1 else 1):
+            return False
+    return p.reads_in_place and p.u == 1 and s.stride[last] == 2 and s.dilation[last] == 1
+
+
+cdef inline bint streams(const Plan* p) noexcept nogil:
+    """Whether the result is larger than the caches, and in long rows."""
+    cdef const Pool* s = p.s
+    cdef double bytes = s.inner * p.last_size
+    cdef int axis
+    if s.out_size[s.rank - 1] * bytes < STREAMED_ROW:
+        return False
+    for axis in range(s.leading):
+        bytes *= s.leading_size[axis]
+    for axis in range(s.rank):
+        bytes *= s.out_size[axis]
+    return bytes >= STREAMED
+
+
 cdef inline void read_and_store(Plan* p) noexcept nogil:
     """What elements become on their way."""
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
+    cdef bint as_lines
     p.x_contiguous = (s.inner == 1 or s.x_inner * s.inner == s.x_stride[last]) or s.x_size[last] == 1
     p.out_contiguous = s.inner == 1 or s.out_inner * s.inner == s.out_stride[last] or s.out_size[last] == 1
     p.as_it_is = same(s.x_element, s.element) and s.power == 0 and not s.divides_x
@@ -264,11 +296,11 @@ cdef inline void read_and_store(Plan* p) noexcept nogil:
     if s.finish == MEAN and s.element != FLOAT32 and s.element != FLOAT64 and s.element != LONGDOUBLE:
         p.last_element, p.last_size = FLOAT64, 8
     # Booleans may be any byte; stored by lines, they are 0 or 1.
-    p.stores_in_place = (same(s.out_element, s.element) and s.out_element != BOOL
-                         and p.last_element == s.element and p.out_contiguous
-                         and (s.out_inner if s.inner > 1 else s.out_stride[last]) == p.f.size)
-    p.gather, p.widen = line_copier(s.x_element, s.element), line_copier(s.element, p.last_element)
-    p.scatter = line_copier(p.last_element, s.out_element)
+    as_lines = (same(s.out_element, p.last_element) and s.out_element != BOOL and p.out_contiguous
+                and (s.out_inner if s.inner > 1 else s.out_stride[last]) == p.last_size)
+    p.streams = STREAMS and s.element != LONGDOUBLE and as_lines and streams(p)
+    p.stores_in_place = as_lines and not p.streams and p.last_element == s.element
+    p.gather, p.scatter = line_copier(s.x_element, s.element), line_copier(p.last_element, s.out_element)
 
 
 cdef inline void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept nogil:
@@ -292,6 +324,9 @@ cdef inline void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept 
         if axis < last and p.direct[axis] and s.kernel[axis] > GROUP:
             p.many_rows = True
     p.many_at_once = rows_at_once(p)
+    p.halves_in_place = halves_rows(p)
+    p.halves_to_memory = (p.halves_in_place and (p.stores_in_place or p.streams and p.last_element == s.element)
+                          and s.finish != ROOT and s.divisor[last] == NULL)
 
 
 cdef inline void go_to_item(const Pool* s, Block* b, Py_ssize_t index) noexcept nogil:

@@ -1,7 +1,11 @@
-"""What happens to lines of terms before they are added, and to lines of sums: powers, quotients and roots."""
-from libc.math cimport pow, powl, sqrt, sqrtl
+"""What happens to lines of terms before they are added, and to lines of sums: powers, quotients and roots, and the way
+past the caches."""
+from libc.math cimport fabs, fma, ldexp, pow, powl, sqrt, sqrtl
+from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
-from fastconv.kernels.lines cimport FLOAT32, FLOAT64
+from fastconv.kernels.lines cimport FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32
+from fastconv.kernels.simd cimport VECTOR, stream
 
 ctypedef long double longdouble
 
@@ -34,6 +38,76 @@ cdef inline void divide_line(int element, char* line, const double* by, double b
     if element == FLOAT32: divide(<float*> line, by, by_all, n, inner)
     elif element == FLOAT64: divide(<double*> line, by, by_all, n, inner)
     else: divide(<longdouble*> line, by, by_all, n, inner)
+
+
+ctypedef fused Whole:
+    int16_t
+    uint16_t
+    int32_t
+    uint32_t
+    int64_t
+    uint64_t
+
+cdef struct Reciprocal:        # of a whole number d: high + low, as exact as double precision can tell
+    double high
+    double low
+
+
+cdef inline Reciprocal reciprocal(double d, int bits) noexcept nogil:
+    """With a product of `high` and a whole number of so many bits exact."""
+    cdef Reciprocal r
+    cdef uint64_t upper
+    r.high = 1 / d
+    memcpy(&upper, &r.high, sizeof(double))
+    upper = upper >> bits << bits
+    memcpy(&r.high, &upper, sizeof(double))
+    r.low = fma(-d, r.high, 1) / d
+    return r
+
+
+cdef inline void quotients(double* to, const Whole* a, const double* by, double by_all, Py_ssize_t n,
+                           Py_ssize_t inner) noexcept nogil:
+    """As `divide`, of whole numbers, by whole numbers.
+
+    Two products are correctly rounded, as a division is, while |by_all| * 2**bits < 2**50: they are off by less than
+    2**(bits - 51) of a unit in the last place, and a / d cannot be as near as that to a number halfway between two of
+    double precision: it is 1 / (2 d) of a unit away at least."""
+    cdef int bits = 8 * sizeof(Whole)
+    cdef Py_ssize_t i, c
+    cdef Reciprocal r
+    cdef double d = by_all
+    if by != NULL:
+        for i in range(n):
+            d = by[i] * by_all
+            for c in range(inner):
+                to[i * inner + c] = <double> a[i * inner + c] / d
+    elif bits < 50 and 0 < fabs(d) < ldexp(1, 50 - bits):
+        r = reciprocal(d, bits)
+        for i in range(n * inner):
+            to[i] = <double> a[i] * r.high + <double> a[i] * r.low
+    else:
+        for i in range(n * inner):
+            to[i] = <double> a[i] / d
+
+
+cdef inline void quotient_line(int element, double* to, const char* a, const double* by, double by_all, Py_ssize_t n,
+                               Py_ssize_t inner) noexcept nogil:
+    if element == INT16: quotients(to, <const int16_t*> a, by, by_all, n, inner)
+    elif element == UINT16: quotients(to, <const uint16_t*> a, by, by_all, n, inner)
+    elif element == INT32: quotients(to, <const int32_t*> a, by, by_all, n, inner)
+    elif element == UINT32: quotients(to, <const uint32_t*> a, by, by_all, n, inner)
+    elif element == INT64: quotients(to, <const int64_t*> a, by, by_all, n, inner)
+    else: quotients(to, <const uint64_t*> a, by, by_all, n, inner)
+
+
+cdef inline void stream_line(char* to, const char* a, Py_ssize_t bytes) noexcept nogil:
+    """A copy past the caches, but for the parts of lines at both ends."""
+    cdef Py_ssize_t at = min(bytes, (VECTOR - <Py_ssize_t> (<size_t> to % VECTOR)) % VECTOR)
+    memcpy(to, a, at)
+    while at + VECTOR <= bytes:
+        stream(to + at, a + at)
+        at += VECTOR
+    memcpy(to + at, a + at, bytes - at)
 
 
 cdef inline Floating power(Floating a, Floating p) noexcept nogil:

@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, LONGDOUBLE, UINT8, UINT16, UINT32, UINT64,
 )
-from fastconv.kernels.merge cimport MOST_LANES, fold, halve, rows, scan, slide
+from fastconv.kernels.merge cimport MOST_LANES, Halving, fold, halve, rows, scan, slide
 from fastconv.kernels.order cimport (
     LARGEST, SMALLEST, TOTAL, Ordered, element_bytes, vsigned8, vsigned16, vsigned32, vsigned64,
 )
@@ -22,9 +22,9 @@ ctypedef void (*rows_loop)(char* to, const char* a, Py_ssize_t step, Py_ssize_t 
 ctypedef void (*slide_loop)(char* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
                             Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
                             Py_ssize_t a_line) noexcept nogil
-# to[i] = a[2 * i] merged with the k - 1 <= 2 elements behind it.
-ctypedef void (*halve_loop)(char* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
-                            Py_ssize_t a_line) noexcept nogil
+# to[i] = a[2 * i] merged with the elements behind it, for each line.
+ctypedef void (*halve_loop)(char* to, const char* a, const char* none, const Halving* h, Py_ssize_t lines,
+                            Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil
 # Each of `count` lines of n elements becomes one element.
 ctypedef void (*fold_loop)(char* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t count,
                            const char* end, const char* none) noexcept nogil
@@ -72,17 +72,17 @@ cdef inline void slide_total(Ordered* to, const char* a, Py_ssize_t shift, Py_ss
                              Py_ssize_t a_line) noexcept nogil:
     slide(<char*> to, a, shift, m, x, next, extra, n, exact, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
 
-cdef inline void halve_largest(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines,
+cdef inline void halve_largest(Ordered* to, const char* a, const char* none, const Halving* h, Py_ssize_t lines,
                                Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
-    halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
+    halve(<char*> to, a, none, h, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
 
-cdef inline void halve_smallest(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines,
+cdef inline void halve_smallest(Ordered* to, const char* a, const char* none, const Halving* h, Py_ssize_t lines,
                                 Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
-    halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
+    halve(<char*> to, a, none, h, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
 
-cdef inline void halve_total(Ordered* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines,
+cdef inline void halve_total(Ordered* to, const char* a, const char* none, const Halving* h, Py_ssize_t lines,
                              Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
-    halve(<char*> to, a, k, n, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
+    halve(<char*> to, a, none, h, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
 
 cdef inline void fold_largest(Ordered* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n,
                               Py_ssize_t count, const char* end, const char* none) noexcept nogil:

@@ -4,11 +4,14 @@ Inline, for each build to have its own, and each type and reduction: `like` is N
 """
 from libc.string cimport memcpy
 
-from fastconv.kernels.order cimport Ordered, element_bytes, even, head, merge, odd
+from fastconv.kernels.order cimport TOTAL, Ordered, after_first, element_bytes, even, head, merge, odd
+from fastconv.kernels.simd cimport ZEROS, prefetch, stream, vdouble, vfloat, vlongdouble
 
 cdef enum:
     MOST_LANES = 64            # and bytes of a vector
     MERGED = 4                 # rows at once
+    LINE = 64                  # bytes of a cache's line
+    AHEAD = 3072               # to be fetched: 0.95 of the time for 3x3 s2 on 64 MB of float32; 2048 to 6144 are alike
 
 
 cdef inline Ordered merged(const char* a, Py_ssize_t step, const int m, const int how, Ordered* like) noexcept nogil:
@@ -138,43 +141,131 @@ cdef inline void slide(char* to, const char* a, Py_ssize_t shift, Py_ssize_t m, 
     else: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 8, how)
 
 
-cdef inline Ordered halved(const char* a, const int k, const int how, Ordered* like) noexcept nogil:
-    cdef const Ordered* pair = <const Ordered*> a
-    cdef Ordered v = even(pair[0], pair[1])
-    if k >= 2:
-        v = merge(v, odd(pair[0], pair[1]), how)
-    if k == 3:
-        pair = <const Ordered*> (a + 2 * element_bytes(like))
-        v = merge(v, even(pair[0], pair[1]), how)
+cdef struct Halving:           # windows that are two elements apart
+    Py_ssize_t rows            # up to three, that are merged before
+    Py_ssize_t step            # bytes from one to the next
+    Py_ssize_t next            # and to those of the next outputs
+    Py_ssize_t k               # elements of a window, up to three
+    Py_ssize_t n               # windows
+    bint padded                # the first one begins an element before the row, where nothing is
+    double by                  # what sums are divided by,
+    bint multiplies            # or multiplied, for the same result
+    bint streams               # past the caches
+
+
+cdef inline Ordered scaled(Ordered v, const Halving* h) noexcept nogil:
+    cdef Ordered by = (<const Ordered*> ZEROS)[0]
+    if Ordered is vfloat or Ordered is vdouble or Ordered is vlongdouble:
+        if Ordered is vfloat: by = by + <float> h.by
+        elif Ordered is vdouble: by = by + h.by
+        else: by = by + <long double> h.by
+        v = v * by if h.multiplies else v / by
     return v
 
 
-cdef inline void halve_line(char* to, const char* a, Py_ssize_t n, Ordered* like, const int k,
-                            const int how) noexcept nogil:
-    cdef Py_ssize_t at = 0, bytes = n * element_bytes(like), width = sizeof(Ordered)
-    while at + width <= bytes:
-        (<Ordered*> (to + at))[0] = halved(a + 2 * at, k, how, like)
+cdef inline Ordered halved(const char* a, const Halving* h, Ordered* like, const int m, const int k,
+                           const int how) noexcept nogil:
+    """A vector of results."""
+    cdef Ordered low = merged(a, h.step, m, how, like), high = merged(a + sizeof(Ordered), h.step, m, how, like)
+    cdef Ordered v = even(low, high)
+    if k >= 2:
+        v = merge(v, odd(low, high), how)
+    if k == 3:
+        a += 2 * element_bytes(like)
+        low, high = merged(a, h.step, m, how, like), merged(a + sizeof(Ordered), h.step, m, how, like)
+        v = merge(v, even(low, high), how)
+    return scaled(v, h) if how == TOTAL and h.by != 1 else v
+
+
+cdef inline Ordered halved_padded(const char* a, const char* none, const Halving* h, Ordered* like, const int m,
+                                  const int k, const int how) noexcept nogil:
+    """The first of a row whose first window begins before it."""
+    cdef Ordered row[4]
+    row[0] = row[3] = (<const Ordered*> none)[0]
+    row[1], row[2] = merged(a, h.step, m, how, like), merged(a + sizeof(Ordered), h.step, m, how, like)
+    return halved(<const char*> &row[1] - element_bytes(like), h, like, 1, k, how)
+
+
+cdef inline void fetch_ahead(const char* a, Py_ssize_t at, const Halving* h, const int m, Ordered* like) noexcept nogil:
+    """What vectors of results some way ahead are made of, in these rows and then in the next: rows side by side are
+    more streams than processors see coming. Those but the last two are there from the outputs before."""
+    cdef int r, line
+    if m > 1:
+        at += AHEAD
+        if at > 2 * h.n * element_bytes(like):
+            at += h.next - 2 * h.n * element_bytes(like)
+        for r in range(m - 2, m):
+            for line in range(max(1, 2 * <int> sizeof(Ordered) // LINE)):
+                prefetch(a + r * h.step + at + line * LINE, 0)
+
+
+cdef inline void keep(char* to, Ordered v, bint streams) noexcept nogil:
+    """Streamed vectors go to memory of their alignment."""
+    if streams:
+        stream(to, <const char*> &v)
+    else:
+        (<Ordered*> to)[0] = v
+
+
+cdef inline Py_ssize_t halve_threes(char* to, const char* a, Py_ssize_t at, const Halving* h, Ordered* like,
+                                    const int m, const int how) noexcept nogil:
+    """Windows of three but for the last vector: what those of one share with the next is kept. Returns the bytes."""
+    cdef Py_ssize_t width = sizeof(Ordered), last = h.n * element_bytes(like) - 2 * width
+    cdef Ordered low, high, first, third
+    if at > last:
+        return at
+    low, high = merged(a + 2 * at, h.step, m, how, like), merged(a + 2 * at + width, h.step, m, how, like)
+    first = even(low, high)
+    while at <= last:
+        fetch_ahead(a, 2 * at, h, m, like)
+        third, first = first, merge(first, odd(low, high), how)
         at += width
-    if at < bytes:
-        if bytes >= width:
-            at = bytes - width
-            (<Ordered*> (to + at))[0] = halved(a + 2 * at, k, how, like)
+        low, high = merged(a + 2 * at, h.step, m, how, like), merged(a + 2 * at + width, h.step, m, how, like)
+        first = merge(first, after_first(third, even(low, high)), how)
+        keep(to + at - width, scaled(first, h) if how == TOTAL and h.by != 1 else first, h.streams)
+        first = even(low, high)
+    return at
+
+
+cdef inline void halve_line(char* to, const char* a, const char* none, const Halving* h, Ordered* like, const int m,
+                            const int k, const int how) noexcept nogil:
+    cdef Py_ssize_t size = element_bytes(like), at = 0, bytes = h.n * size, width = sizeof(Ordered)
+    cdef Ordered v
+    if bytes < width or h.streams or h.padded:    # streamed: up to where a vector of memory begins
+        v = halved_padded(a, none, h, like, m, k, how) if h.padded else halved(a, h, like, m, k, how)
+        at = min(bytes, width - (<Py_ssize_t> (<size_t> to % width) if h.streams else 0))
+        if at == width:
+            keep(to, v, h.streams)
         else:
-            put(to, halved(a, k, how, like), n)
+            put(to, v, at // size)
+    if h.padded:
+        a -= size
+    if k == 3:
+        at = halve_threes(to, a, at, h, like, m, how)
+    while at + width <= bytes:
+        fetch_ahead(a, 2 * at, h, m, like)
+        keep(to + at, halved(a + 2 * at, h, like, m, k, how), h.streams)
+        at += width
+    if at < bytes:    # the rest of a vector that ends here
+        v = halved(a + 2 * (bytes - width), h, like, m, k, how)
+        memcpy(to + at, <const char*> &v + width - (bytes - at), bytes - at)
 
 
-cdef inline void halve_of(char* to, const char* a, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
-                          Py_ssize_t a_line, Ordered* like, const int k, const int how) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(lines):
-        halve_line(to + i * to_line, a + i * a_line, n, like, k, how)
+cdef inline void halve_of(char* to, const char* a, const char* none, Halving h, Py_ssize_t lines, Py_ssize_t to_line,
+                          Py_ssize_t a_line, Ordered* like, const int m, const int how) noexcept nogil:
+    for _ in range(lines):
+        if h.k == 1: halve_line(to, a, none, &h, like, m, 1, how)
+        elif h.k == 2: halve_line(to, a, none, &h, like, m, 2, how)
+        else: halve_line(to, a, none, &h, like, m, 3, how)
+        to += to_line
+        a += a_line
 
 
-cdef inline void halve(char* to, const char* a, Py_ssize_t k, Py_ssize_t n, Py_ssize_t lines, Py_ssize_t to_line,
-                       Py_ssize_t a_line, Ordered* like, const int how) noexcept nogil:
-    if k == 1: halve_of(to, a, n, lines, to_line, a_line, like, 1, how)
-    elif k == 2: halve_of(to, a, n, lines, to_line, a_line, like, 2, how)
-    else: halve_of(to, a, n, lines, to_line, a_line, like, 3, how)
+cdef inline void halve(char* to, const char* a, const char* none, const Halving* h, Py_ssize_t lines,
+                       Py_ssize_t to_line, Py_ssize_t a_line, Ordered* like, const int how) noexcept nogil:
+    if h.rows == 1: halve_of(to, a, none, h[0], lines, to_line, a_line, like, 1, how)
+    elif h.rows == 2: halve_of(to, a, none, h[0], lines, to_line, a_line, like, 2, how)
+    else: halve_of(to, a, none, h[0], lines, to_line, a_line, like, 3, how)
 
 
 cdef inline Ordered folded_block(const char* a, Py_ssize_t bytes, const char* end, const char* none, Ordered* like,

@@ -73,7 +73,7 @@ cdef extern from * nogil:
     FC_FIRST(vfloat, vsigned32, float)
     FC_FIRST(vdouble, vsigned64, double)
 
-    /* Every second element of two vectors in a row. */
+    /* Of two vectors in a row, every second element, and those from the second on. */
     #if FC_CAN_TURN
       #define FC_S2(o) o, o + 2
       #define FC_S4(o) FC_S2(o), FC_S2(o + 4)
@@ -97,17 +97,45 @@ cdef extern from * nogil:
         #define FC_HALVE_32(o) FC_S4(o)
         #define FC_HALVE_64(o) FC_S2(o)
       #endif
-      #define FC_EVERY_SECOND(V, indices) \\
-        static CYTHON_INLINE V fc_even_##V(V a, V b) { return __builtin_shufflevector(a, b, indices(0)); } \\
-        static CYTHON_INLINE V fc_odd_##V(V a, V b) { return __builtin_shufflevector(a, b, indices(1)); }
+      #define FC_N2(o) o, o + 1
+      #define FC_N4(o) FC_N2(o), FC_N2(o + 2)
+      #define FC_N8(o) FC_N4(o), FC_N4(o + 4)
+      #define FC_N16(o) FC_N8(o), FC_N8(o + 8)
+      #define FC_N32(o) FC_N16(o), FC_N16(o + 16)
+      #define FC_N64(o) FC_N32(o), FC_N32(o + 32)
+      #if FC_BYTES == 64
+        #define FC_NEXT_8 FC_N64(1)
+        #define FC_NEXT_16 FC_N32(1)
+        #define FC_NEXT_32 FC_N16(1)
+        #define FC_NEXT_64 FC_N8(1)
+      #elif FC_BYTES == 32
+        #define FC_NEXT_8 FC_N32(1)
+        #define FC_NEXT_16 FC_N16(1)
+        #define FC_NEXT_32 FC_N8(1)
+        #define FC_NEXT_64 FC_N4(1)
+      #else
+        #define FC_NEXT_8 FC_N16(1)
+        #define FC_NEXT_16 FC_N8(1)
+        #define FC_NEXT_32 FC_N4(1)
+        #define FC_NEXT_64 FC_N2(1)
+      #endif
+      #define FC_EVERY_SECOND(V, bits) \\
+        static CYTHON_INLINE V fc_even_##V(V a, V b) { return __builtin_shufflevector(a, b, FC_HALVE_##bits(0)); } \\
+        static CYTHON_INLINE V fc_odd_##V(V a, V b) { return __builtin_shufflevector(a, b, FC_HALVE_##bits(1)); } \\
+        static CYTHON_INLINE V fc_next_##V(V a, V b) { return __builtin_shufflevector(a, b, FC_NEXT_##bits); }
     #elif FC_VECTORS
-      #define FC_EVERY_SECOND(V, indices) \\
+      #define FC_EVERY_SECOND(V, bits) \\
         static CYTHON_INLINE V fc_even_##V(V a, V b) { return fc_second_##V(a, b, 0); } \\
-        static CYTHON_INLINE V fc_odd_##V(V a, V b) { return fc_second_##V(a, b, 1); }
+        static CYTHON_INLINE V fc_odd_##V(V a, V b) { return fc_second_##V(a, b, 1); } \\
+        static CYTHON_INLINE V fc_next_##V(V a, V b) { return fc_shifted_##V(a, b); }
       #define FC_SECOND(V, T) \\
         static CYTHON_INLINE V fc_second_##V(V a, V b, int from) { \\
             V m; int n = sizeof(V) / sizeof(T) / 2; \\
-            for (int i = 0; i < n; i++) { m[i] = a[2 * i + from]; m[i + n] = b[2 * i + from]; } return m; }
+            for (int i = 0; i < n; i++) { m[i] = a[2 * i + from]; m[i + n] = b[2 * i + from]; } return m; } \\
+        static CYTHON_INLINE V fc_shifted_##V(V a, V b) { \\
+            V m; int n = sizeof(V) / sizeof(T); \\
+            for (int i = 0; i < n; i++) m[i] = i < n - 1 ? a[i + 1] : b[0]; \\
+            return m; }
       FC_SECOND(vbool, unsigned char)
       FC_SECOND(vsigned8, signed char)
       FC_SECOND(vint16, unsigned short)
@@ -119,20 +147,21 @@ cdef extern from * nogil:
       FC_SECOND(vfloat, float)
       FC_SECOND(vdouble, double)
     #else    /* vectors of one element */
-      #define FC_EVERY_SECOND(V, indices) \\
+      #define FC_EVERY_SECOND(V, bits) \\
         static CYTHON_INLINE V fc_even_##V(V a, V b) { (void) b; return a; } \\
-        static CYTHON_INLINE V fc_odd_##V(V a, V b) { (void) a; return b; }
+        static CYTHON_INLINE V fc_odd_##V(V a, V b) { (void) a; return b; } \\
+        static CYTHON_INLINE V fc_next_##V(V a, V b) { (void) a; return b; }
     #endif
-    FC_EVERY_SECOND(vbool, FC_HALVE_8)
-    FC_EVERY_SECOND(vsigned8, FC_HALVE_8)
-    FC_EVERY_SECOND(vint16, FC_HALVE_16)
-    FC_EVERY_SECOND(vsigned16, FC_HALVE_16)
-    FC_EVERY_SECOND(vint32, FC_HALVE_32)
-    FC_EVERY_SECOND(vsigned32, FC_HALVE_32)
-    FC_EVERY_SECOND(vint64, FC_HALVE_64)
-    FC_EVERY_SECOND(vsigned64, FC_HALVE_64)
-    FC_EVERY_SECOND(vfloat, FC_HALVE_32)
-    FC_EVERY_SECOND(vdouble, FC_HALVE_64)
+    FC_EVERY_SECOND(vbool, 8)
+    FC_EVERY_SECOND(vsigned8, 8)
+    FC_EVERY_SECOND(vint16, 16)
+    FC_EVERY_SECOND(vsigned16, 16)
+    FC_EVERY_SECOND(vint32, 32)
+    FC_EVERY_SECOND(vsigned32, 32)
+    FC_EVERY_SECOND(vint64, 64)
+    FC_EVERY_SECOND(vsigned64, 64)
+    FC_EVERY_SECOND(vfloat, 32)
+    FC_EVERY_SECOND(vdouble, 64)
     """
     ctypedef signed char vsigned8
     ctypedef short vsigned16
@@ -169,6 +198,16 @@ cdef extern from * nogil:
     vsigned64 odd_s64 "fc_odd_vsigned64"(vsigned64 a, vsigned64 b)
     vfloat odd_f "fc_odd_vfloat"(vfloat a, vfloat b)
     vdouble odd_d "fc_odd_vdouble"(vdouble a, vdouble b)
+    vbool next_u8 "fc_next_vbool"(vbool a, vbool b)
+    vsigned8 next_s8 "fc_next_vsigned8"(vsigned8 a, vsigned8 b)
+    vint16 next_u16 "fc_next_vint16"(vint16 a, vint16 b)
+    vsigned16 next_s16 "fc_next_vsigned16"(vsigned16 a, vsigned16 b)
+    vint32 next_u32 "fc_next_vint32"(vint32 a, vint32 b)
+    vsigned32 next_s32 "fc_next_vsigned32"(vsigned32 a, vsigned32 b)
+    vint64 next_u64 "fc_next_vint64"(vint64 a, vint64 b)
+    vsigned64 next_s64 "fc_next_vsigned64"(vsigned64 a, vsigned64 b)
+    vfloat next_f "fc_next_vfloat"(vfloat a, vfloat b)
+    vdouble next_d "fc_next_vdouble"(vdouble a, vdouble b)
     vbool first_u8 "fc_first_vbool"(vbool a, vbool rest, int n)
     vsigned8 first_s8 "fc_first_vsigned8"(vsigned8 a, vsigned8 rest, int n)
     vint16 first_u16 "fc_first_vint16"(vint16 a, vint16 rest, int n)
@@ -253,6 +292,21 @@ cdef inline Ordered odd(Ordered a, Ordered b) noexcept nogil:
     elif Ordered is vsigned64: return odd_s64(a, b)
     elif Ordered is vfloat: return odd_f(a, b)
     elif Ordered is vdouble: return odd_d(a, b)
+    else: return b    # of vectors of one element
+
+
+cdef inline Ordered after_first(Ordered a, Ordered b) noexcept nogil:
+    """Elements 1, 2, 3, ... of a followed by b, as many as a vector has."""
+    if Ordered is vbool: return next_u8(a, b)
+    elif Ordered is vsigned8: return next_s8(a, b)
+    elif Ordered is vint16: return next_u16(a, b)
+    elif Ordered is vsigned16: return next_s16(a, b)
+    elif Ordered is vint32: return next_u32(a, b)
+    elif Ordered is vsigned32: return next_s32(a, b)
+    elif Ordered is vint64: return next_u64(a, b)
+    elif Ordered is vsigned64: return next_s64(a, b)
+    elif Ordered is vfloat: return next_f(a, b)
+    elif Ordered is vdouble: return next_d(a, b)
     else: return b    # of vectors of one element
 
 

@@ -24,10 +24,11 @@ from fastconv.kernels.box cimport (
 )
 from fastconv.kernels.finish cimport divide_line, longdouble, raise_to
 from fastconv.kernels.lines cimport LONGDOUBLE
-from fastconv.kernels.merge cimport MERGED, MOST_LANES
+from fastconv.kernels.merge cimport MERGED, MOST_LANES, Halving
 from fastconv.kernels.order cimport TOTAL
 from fastconv.kernels.pooling cimport MEAN, Pool, Pooling, is_all
-from fastconv.kernels.windows cimport finish_row, reduce_row
+from fastconv.kernels.simd cimport fence
+from fastconv.kernels.windows cimport divides, finish_row, halving, reduce_row
 
 cdef enum:
     LEVELS = 7                 # of groups of rows
@@ -224,6 +225,7 @@ cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, 
     cdef Py_ssize_t i, step, n
     cdef int last = s.rank - 1
     cdef char* line
+    cdef Halving h
     if axis == last:
         line = out if p.stores_in_place else b.converted
         reduce_row(p, b, box, line)
@@ -233,7 +235,10 @@ cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, 
     if axis == last - 1 and p.many_at_once and b.outs[axis] > 1:
         n = b.outs[last] * p.u
         if s.stride[last] == 2 and p.u == 1:
-            p.f.halve(out, box, s.kernel[last], n, b.outs[axis], s.out_stride[axis], step)
+            h = halving(p, n)
+            divides(&h, by_all)
+            p.f.halve(out, box, p.f.none, &h, b.outs[axis], s.out_stride[axis], step)
+            return
         else:
             p.f.slide(out, box, s.dilation[last] * p.pitch[last], s.kernel[last], box, 0, 0, n, True, b.outs[axis],
                       s.out_stride[axis], step)
@@ -249,6 +254,75 @@ cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, 
                     by_all if s.divisor[axis] == NULL else by_all * s.divisor[axis][b.first[axis] + i])
 
 
+# ---------------------------------------------------------------- rows of x straight to rows of outputs
+
+cdef inline void halve_edge(const Plan* p, const Block* b, char* line, const char* x, const Taps* rows, Halving h,
+                            Py_ssize_t i) noexcept nogil:
+    """Outputs from i on by way of the box: their windows, or the vectors that hold these, may reach beyond x."""
+    cdef const Pool* s = p.s
+    cdef int last = s.rank - 1
+    cdef Py_ssize_t size = p.f.size, position = b.position[last] + 2 * i, seen = 2 * (h.n - 1) + h.k
+    cdef Py_ssize_t low = max(0, -position), high = min(seen, s.x_size[last] - position)
+    empty(p, b.box, whole(seen * size, MOST_LANES))
+    if low < high and rows.n > 0:
+        p.f.rows(b.box + low * size, x + (position + low) * size, rows.step, rows.n, high - low, False, s.x_end,
+                 p.f.none, 1, 0, 0)
+    h.rows, h.streams = 1, False
+    p.f.halve(line + i * size, b.box, p.f.none, &h, 1, 0, 0)
+
+
+cdef inline void halve_rows(const Plan* p, const Block* b, char* line, const char* x, const Taps* rows,
+                            Halving h) noexcept nogil:
+    """A row of outputs."""
+    cdef const Pool* s = p.s
+    cdef int last = s.rank - 1
+    cdef Py_ssize_t size = p.f.size, outs = b.outs[last], position = b.position[last]
+    cdef Py_ssize_t room = (s.x_end - x - max(0, (rows.n - 1) * rows.step)) // size - max(0, position)    # for vectors
+    cdef Py_ssize_t low = max(0, -position) // 2
+    cdef Py_ssize_t high = min(min(outs, (s.x_size[last] - position - h.k) // 2 + 1), room // 2 - (1 if h.k > 2 else 0))
+    if rows.n <= 0 or (high - low) * size < MOST_LANES:
+        halve_edge(p, b, line, x, rows, h, 0)
+        return
+    if low > 0:
+        h.n = low
+        halve_edge(p, b, line, x, rows, h, 0)
+    if high < outs:
+        h.n = outs - high
+        halve_edge(p, b, line, x, rows, h, high)
+    position += 2 * low
+    h.rows, h.step, h.next = rows.n, rows.step, s.stride[last - 1] * s.x_stride[last - 1]
+    h.n, h.padded = high - low, position < 0
+    p.f.halve(line + low * size, x + max(0, position) * size, p.f.none, &h, 1, 0, 0)
+
+
+cdef void reduce_in_place(const Plan* p, Block* b, int axis, const char* x, char* out, double by_all) noexcept nogil:
+    """From this axis inward: all rows of outputs."""
+    cdef const Pool* s = p.s
+    cdef int last = s.rank - 1
+    cdef Py_ssize_t i
+    cdef double by
+    cdef Taps rows
+    cdef Halving h
+    cdef const char* x_row
+    cdef char* out_row
+    for i in range(b.outs[axis]):
+        rows = taps_at(p, b, axis, i)
+        by = by_all if s.divisor[axis] == NULL else by_all * s.divisor[axis][b.first[axis] + i]
+        if axis < last - 1:
+            reduce_in_place(p, b, axis + 1, x + rows.first * s.x_stride[axis], out + i * s.out_stride[axis], by)
+            continue
+        rows.step *= s.x_stride[axis]
+        x_row, out_row = x + rows.first * s.x_stride[axis], out + i * s.out_stride[axis]
+        h = halving(p, b.outs[last])
+        if p.halves_to_memory:
+            divides(&h, by)
+            h.streams = p.streams
+            halve_rows(p, b, out_row, x_row, &rows, h)
+        else:
+            halve_rows(p, b, b.converted, x_row, &rows, h)
+            finish_row(p, b, b.converted, out_row, by)
+
+
 # ---------------------------------------------------------------- blocks
 
 cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) noexcept nogil:
@@ -262,6 +336,9 @@ cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) 
     b.row = b.other + box
     b.wide, b.converted = b.row + p.row_bytes, b.row + 2 * p.row_bytes
     b.spread = b.levels = b.converted + MERGED * p.row_bytes
+    if p.halves_in_place:
+        reduce_in_place(p, &b, 0, b.x, b.out, s.divided_by)
+        return
     if s.apart[last] > 1:
         b.levels += p.row_bytes
         empty(p, b.spread, p.row_bytes)
@@ -289,8 +366,7 @@ cdef int run(const Pool* s, Py_ssize_t workers) noexcept nogil:
         return -1
     scratch = aligned(memory)
     if workers == 1:
-        for i in range(p.total):
-            run_block(&p, i, scratch, i == 0)
+        run_chunk(&p, 0, p.total, scratch)
     else:
         chunk = max(1, p.total // (workers * 8))
         chunks = (p.total + chunk - 1) // chunk
@@ -304,6 +380,8 @@ cdef void run_chunk(const Plan* p, Py_ssize_t start, Py_ssize_t stop, char* scra
     cdef Py_ssize_t i
     for i in range(start, stop):
         run_block(p, i, scratch, i == start)
+    if p.streams:
+        fence()
 
 
 # ---------------------------------------------------------------- one window for a whole item

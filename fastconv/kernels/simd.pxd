@@ -118,6 +118,26 @@ cdef extern from * nogil:
       #define FC_PREFETCH(at, write) ((void) (at))
       #define FC_PREFETCH_SECOND(at) ((void) (at))
     #endif
+    /* A vector to memory of its alignment, past the caches, so that its old content is not read; then, for other
+       threads to see it, a fence. */
+    #if defined(__SSE2__) && (defined(__GNUC__) || defined(__clang__)) && !defined(FC_NO_VECTORS)
+      #include <immintrin.h>
+      #define FC_STREAMS 1
+      static CYTHON_INLINE void fc_stream(char* to, const char* v) {
+      #if FC_BYTES == 64
+        _mm512_stream_si512((void*) to, _mm512_loadu_si512((const void*) v));
+      #elif FC_BYTES == 32
+        _mm256_stream_si256((__m256i*) to, _mm256_loadu_si256((const __m256i*) v));
+      #else
+        _mm_stream_si128((__m128i*) to, _mm_loadu_si128((const __m128i*) v));
+      #endif
+      }
+      #define FC_FENCE() _mm_sfence()
+    #else
+      #define FC_STREAMS 0
+      #define fc_stream(to, v) memcpy(to, v, FC_BYTES)
+      #define FC_FENCE()
+    #endif
     FC_ZIP(fc_zip_low_32, vint32, FC_ZIP_LOW_32)
     FC_ZIP(fc_zip_high_32, vint32, FC_ZIP_HIGH_32)
     FC_ZIP(fc_zip_low_64, vint64, FC_ZIP_LOW_64)
@@ -147,6 +167,11 @@ cdef extern from * nogil:
         CAN_TURN "FC_CAN_TURN"           # whether the compiler shuffles vectors
     void prefetch "FC_PREFETCH"(const char* at, const int write)
     void prefetch_to_second "FC_PREFETCH_SECOND"(const char* at)    # level of the cache, to be read
+    enum:
+        STREAMS "FC_STREAMS"             # whether that makes a difference
+        VECTOR "FC_BYTES"                # bytes of a vector
+    void stream "fc_stream"(char* to, const char* v)
+    void fence "FC_FENCE"()
     # a0 b0 a1 b1 ... of the lower and of the upper halves
     vint32 zip_low_32 "fc_zip_low_32"(vint32 a, vint32 b)
     vint32 zip_high_32 "fc_zip_high_32"(vint32 a, vint32 b)

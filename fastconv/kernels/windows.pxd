@@ -2,13 +2,27 @@
 
 Inline, for each build to have its own.
 """
+from libc.math cimport fabs, frexp
 from libc.string cimport memcpy
 
 from fastconv.kernels.box cimport Block, Pass, Plan, extent, in_lines
-from fastconv.kernels.finish cimport divide_line, longdouble, take_root
+from fastconv.kernels.finish cimport divide_line, longdouble, quotient_line, stream_line, take_root
 from fastconv.kernels.lines cimport LONGDOUBLE, line_copier
-from fastconv.kernels.merge cimport MOST_LANES
+from fastconv.kernels.merge cimport MOST_LANES, Halving
 from fastconv.kernels.pooling cimport MEAN, ROOT, Pool
+
+
+cdef inline Halving halving(const Plan* p, Py_ssize_t n) noexcept nogil:
+    """n windows along a row of the box, results as they are."""
+    return Halving(1, 0, 0, p.s.kernel[p.s.rank - 1], n, False, 1, False, False)
+
+
+cdef inline void divides(Halving* h, double by) noexcept nogil:
+    """By multiplication if that is the same."""
+    cdef int exponent
+    h.by, h.multiplies = by, fabs(frexp(by, &exponent)) == 0.5 and -64 < exponent < 64
+    if h.multiplies:
+        h.by = 1 / by
 
 
 cdef inline void reduce_table_row(const Plan* p, const Block* b, const char* row, char* to) noexcept nogil:
@@ -70,12 +84,14 @@ cdef inline void reduce_row(const Plan* p, const Block* b, const char* row, char
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
     cdef Py_ssize_t i, k = s.kernel[last], size = p.f.size, step = s.stride[last] * p.u * size
+    cdef Halving h
     if s.apart[last] > 1:
         row = spread_row(p, b, row)
     if s.start[last] != NULL:
         reduce_table_row(p, b, row, to)
     elif p.u == 1 and s.stride[last] == 2 and k <= 3 and s.dilation[last] == 1:
-        p.f.halve(to, row, k, b.outs[last], 1, 0, 0)
+        h = halving(p, b.outs[last])
+        p.f.halve(to, row, p.f.none, &h, 1, 0, 0)
     elif in_lines(p):
         p.f.fold(to, size, row, step, k, b.outs[last], row + p.row_bytes, p.f.none)
     elif p.u * size >= MOST_LANES and s.stride[last] > 1 and k <= 8:    # channels last
@@ -92,15 +108,18 @@ cdef inline void finish_row(const Plan* p, const Block* b, char* line, char* out
     cdef int last = s.rank - 1
     cdef Py_ssize_t n = b.outs[last], i
     cdef const double* by = s.divisor[last]
-    if p.last_element != s.element:
-        p.widen(b.wide, p.last_size, line, p.f.size, n * p.u)
+    if p.last_element != s.element:    # means of whole numbers
+        quotient_line(s.element, <double*> b.wide, line, by if by == NULL else by + b.first[last], by_all, n, p.u)
         line = b.wide
-    if s.finish == MEAN:
+    elif s.finish == MEAN:
         divide_line(p.last_element, line, by if by == NULL else by + b.first[last], by_all, n, p.u)
     elif s.finish == ROOT:
         if s.element == LONGDOUBLE: take_root(<longdouble*> line, s.power, n * p.u)
         else: take_root(<double*> line, s.power, n * p.u)
     if line == out:
+        return
+    if p.streams:
+        stream_line(out, line, n * p.u * p.last_size)
         return
     if s.inner == 1:
         p.scatter(out, s.out_stride[last], line, p.last_size, n)
