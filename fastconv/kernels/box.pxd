@@ -3,8 +3,9 @@
 Inline, for the plan to know each build's vectors.
 """
 from fastconv.kernels.border cimport share, whole
+from fastconv.kernels.finish cimport widener
 from fastconv.kernels.lines cimport (
-    BOOL, FLOAT32, FLOAT64, INT8, LONGDOUBLE, UINT8, line_copier, line_copy, same_bits,
+    BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, LONGDOUBLE, UINT8, line_copier, line_copy, same_bits,
 )
 from fastconv.kernels.loops cimport Loops, loops_for
 from fastconv.kernels.order cimport TOTAL
@@ -54,7 +55,7 @@ cdef struct Plan:
     bint two_boxes
     bint many_rows
     bint many_at_once
-    bint halves_in_place       # rows of outputs are made of x's rows where they lie, and there is no box
+    bint halves                # rows of outputs are made straight of x's rows, and there is no box
     bint halves_to_memory      # and finished on the way
     bint streams               # rows of outputs are stored past the caches
     int chained                # axes
@@ -157,7 +158,8 @@ cdef inline Py_ssize_t period(const Pool* s, int axis) noexcept nogil:
 cdef inline bint is_direct(const Plan* p, int axis) noexcept nogil:
     cdef const Pool* s = p.s
     cdef Py_ssize_t every = period(s, axis), k = (s.kernel[axis] + every - 1) // every
-    if s.start[axis] != NULL or k <= s.stride[axis] or extent(s, axis) * p.pitch[p.s.rank - 2] > LARGEST_BOX:
+    if (p.halves or s.start[axis] != NULL or k <= s.stride[axis]
+            or extent(s, axis) * p.pitch[p.s.rank - 2] > LARGEST_BOX):
         return True
     # By dtypes, never by strides: a sum's bits depend on its order.
     return p.as_it_is and (k <= FEW_TAPS or k <= 2 * s.stride[axis])
@@ -264,7 +266,11 @@ cdef inline bint halves_rows(const Plan* p) noexcept nogil:
     for axis in range(s.rank):
         if s.start[axis] != NULL or s.apart[axis] > 1 or s.kernel[axis] > (3 if axis >= last - 1 else 1):
             return False
-    return p.reads_in_place and p.u == 1 and s.stride[last] == 2 and s.dilation[last] == 1
+    # Rows that are converted are converted for each row of outputs. (Sums of floats have other zeros at a border that
+    # is filled than where it is left out, as it would be here and not in another layout.)
+    return (p.u == 1 and s.stride[last] == 2 and s.dilation[last] == 1 and (
+        p.reads_in_place or s.power == 0 and not s.divides_x and s.kernel[last - 1] <= s.stride[last - 1]
+        and (s.reduction != TOTAL or s.element < FLOAT16)))
 
 
 cdef inline bint streams(const Plan* p) noexcept nogil:
@@ -300,7 +306,10 @@ cdef inline void read_and_store(Plan* p) noexcept nogil:
                 and (s.out_inner if s.inner > 1 else s.out_stride[last]) == p.last_size)
     p.streams = STREAMS and s.element != LONGDOUBLE and as_lines and streams(p)
     p.stores_in_place = as_lines and not p.streams and p.last_element == s.element
-    p.gather, p.scatter = line_copier(s.x_element, s.element), line_copier(p.last_element, s.out_element)
+    p.gather = widener(s.x_element, s.element)
+    if p.gather == NULL:
+        p.gather = line_copier(s.x_element, s.element)
+    p.scatter = line_copier(p.last_element, s.out_element)
 
 
 cdef inline void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept nogil:
@@ -311,6 +320,9 @@ cdef inline void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept 
     p.items = 1
     for axis in range(s.leading):
         p.items *= s.leading_size[axis]
+    p.halves = halves_rows(p)
+    p.halves_to_memory = (p.halves and (p.stores_in_place or p.streams and p.last_element == s.element)
+                          and s.finish != ROOT and s.divisor[last] == NULL)
     shape_blocks(p, workers)
     p.two_boxes = p.many_rows = False
     p.chained = 0
@@ -324,9 +336,6 @@ cdef inline void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept 
         if axis < last and p.direct[axis] and s.kernel[axis] > GROUP:
             p.many_rows = True
     p.many_at_once = rows_at_once(p)
-    p.halves_in_place = halves_rows(p)
-    p.halves_to_memory = (p.halves_in_place and (p.stores_in_place or p.streams and p.last_element == s.element)
-                          and s.finish != ROOT and s.divisor[last] == NULL)
 
 
 cdef inline void go_to_item(const Pool* s, Block* b, Py_ssize_t index) noexcept nogil:

@@ -1,13 +1,18 @@
 """What happens to lines of terms before they are added, and to lines of sums: powers, quotients and roots, and the way
 past the caches."""
 from libc.math cimport fabs, fma, ldexp, pow, powl, sqrt, sqrtl
-from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastconv.kernels.lines cimport FLOAT32, FLOAT64, INT16, INT32, INT64, UINT16, UINT32
+from fastconv.kernels.lines cimport (
+    FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, line_copy,
+)
 from fastconv.kernels.simd cimport VECTOR, stream
 
 ctypedef long double longdouble
+
+cdef enum:
+    PIECE = 512                # elements
 
 ctypedef fused Floating:
     float
@@ -38,6 +43,41 @@ cdef inline void divide_line(int element, char* line, const double* by, double b
     if element == FLOAT32: divide(<float*> line, by, by_all, n, inner)
     elif element == FLOAT64: divide(<double*> line, by, by_all, n, inner)
     else: divide(<longdouble*> line, by, by_all, n, inner)
+
+
+ctypedef fused Narrow:
+    int8_t
+    uint8_t
+    int16_t
+    uint16_t
+
+ctypedef fused Wider:
+    uint16_t
+    uint32_t
+
+
+cdef inline void widen(Wider* to, Py_ssize_t to_step, const Narrow* a, Py_ssize_t step, Py_ssize_t n) noexcept nogil:
+    """A line of whole numbers to a contiguous one, `step` bytes apart."""
+    cdef Py_ssize_t i
+    if step == sizeof(Narrow):
+        for i in range(n):
+            to[i] = <Wider> a[i]
+    else:
+        for i in range(n):
+            to[i] = <Wider> (<const Narrow*> (<const char*> a + i * step))[0]
+
+
+cdef inline line_copy widener(int source, int to) noexcept nogil:
+    """What lines.pyx has for all builds alike, for each; NULL for what it has not."""
+    if to == INT16 or to == UINT16:
+        if source == INT8: return <line_copy> widen[uint16_t, int8_t]
+        if source == UINT8: return <line_copy> widen[uint16_t, uint8_t]
+    if to == INT32 or to == UINT32:
+        if source == INT8: return <line_copy> widen[uint32_t, int8_t]
+        if source == UINT8: return <line_copy> widen[uint32_t, uint8_t]
+        if source == INT16: return <line_copy> widen[uint32_t, int16_t]
+        if source == UINT16: return <line_copy> widen[uint32_t, uint16_t]
+    return NULL
 
 
 ctypedef fused Whole:
@@ -108,6 +148,20 @@ cdef inline void stream_line(char* to, const char* a, Py_ssize_t bytes) noexcept
         stream(to + at, a + at)
         at += VECTOR
     memcpy(to + at, a + at, bytes - at)
+
+
+cdef inline void stream_quotients(int element, char* to, const char* a, double* wide, double by_all,
+                                  Py_ssize_t n) noexcept nogil:
+    """In pieces so small that stores of one go on while the next is computed, and that end where lines do."""
+    cdef Py_ssize_t m, size = 2 if element == INT16 or element == UINT16 else 4 if (
+        element == INT32 or element == UINT32) else 8
+    while n > 0:
+        m = min(n, PIECE - <Py_ssize_t> (<size_t> to % 64) // 8)
+        quotient_line(element, wide, a, NULL, by_all, m, 1)
+        stream_line(to, <const char*> wide, 8 * m)
+        to += 8 * m
+        a += size * m
+        n -= m
 
 
 cdef inline Floating power(Floating a, Floating p) noexcept nogil:

@@ -234,10 +234,7 @@ cdef inline void halve_line(char* to, const char* a, const char* none, const Hal
     if bytes < width or h.streams or h.padded:    # streamed: up to where a vector of memory begins
         v = halved_padded(a, none, h, like, m, k, how) if h.padded else halved(a, h, like, m, k, how)
         at = min(bytes, width - (<Py_ssize_t> (<size_t> to % width) if h.streams else 0))
-        if at == width:
-            keep(to, v, h.streams)
-        else:
-            put(to, v, at // size)
+        memcpy(to, <const char*> &v, at)
     if h.padded:
         a -= size
     if k == 3:

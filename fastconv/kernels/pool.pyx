@@ -257,70 +257,103 @@ cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, 
 # ---------------------------------------------------------------- rows of x straight to rows of outputs
 
 cdef inline void halve_edge(const Plan* p, const Block* b, char* line, const char* x, const Taps* rows, Halving h,
-                            Py_ssize_t i) noexcept nogil:
-    """Outputs from i on by way of the box: their windows, or the vectors that hold these, may reach beyond x."""
+                            Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """n outputs from i on by way of the box: their windows, or the vectors that hold these, may reach beyond x."""
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
-    cdef Py_ssize_t size = p.f.size, position = b.position[last] + 2 * i, seen = 2 * (h.n - 1) + h.k
+    cdef Py_ssize_t size = p.f.size, position = b.position[last] + 2 * i, seen = 2 * (n - 1) + h.k
     cdef Py_ssize_t low = max(0, -position), high = min(seen, s.x_size[last] - position)
     empty(p, b.box, whole(seen * size, MOST_LANES))
     if low < high and rows.n > 0:
         p.f.rows(b.box + low * size, x + (position + low) * size, rows.step, rows.n, high - low, False, s.x_end,
                  p.f.none, 1, 0, 0)
-    h.rows, h.streams = 1, False
+    h.rows, h.n, h.streams = 1, n, False
     p.f.halve(line + i * size, b.box, p.f.none, &h, 1, 0, 0)
 
 
-cdef inline void halve_rows(const Plan* p, const Block* b, char* line, const char* x, const Taps* rows,
-                            Halving h) noexcept nogil:
-    """A row of outputs."""
+cdef inline void halve_in_place(const Plan* p, const Block* b, char* line, const char* x, const Taps* rows, Halving h,
+                                Py_ssize_t lines) noexcept nogil:
+    """Rows of outputs of x's rows where they lie."""
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
-    cdef Py_ssize_t size = p.f.size, outs = b.outs[last], position = b.position[last]
-    cdef Py_ssize_t room = (s.x_end - x - max(0, (rows.n - 1) * rows.step)) // size - max(0, position)    # for vectors
+    cdef Py_ssize_t size = p.f.size, outs = b.outs[last], position = b.position[last], i
+    cdef Py_ssize_t next = s.stride[last - 1] * s.x_stride[last - 1], to_next = s.out_stride[last - 1]
+    cdef const char* end = x + max(0, (rows.n - 1) * rows.step) + max(0, (lines - 1) * next)
+    cdef Py_ssize_t room = (s.x_end - end) // size - max(0, position)    # for whole vectors
     cdef Py_ssize_t low = max(0, -position) // 2
     cdef Py_ssize_t high = min(min(outs, (s.x_size[last] - position - h.k) // 2 + 1), room // 2 - (1 if h.k > 2 else 0))
     if rows.n <= 0 or (high - low) * size < MOST_LANES:
-        halve_edge(p, b, line, x, rows, h, 0)
-        return
-    if low > 0:
-        h.n = low
-        halve_edge(p, b, line, x, rows, h, 0)
-    if high < outs:
-        h.n = outs - high
-        halve_edge(p, b, line, x, rows, h, high)
-    position += 2 * low
-    h.rows, h.step, h.next = rows.n, rows.step, s.stride[last - 1] * s.x_stride[last - 1]
-    h.n, h.padded = high - low, position < 0
-    p.f.halve(line + low * size, x + max(0, position) * size, p.f.none, &h, 1, 0, 0)
+        low = high = outs
+    for i in range(lines):
+        if low > 0:
+            halve_edge(p, b, line + i * to_next, x + i * next, rows, h, 0, low)
+        if high < outs:
+            halve_edge(p, b, line + i * to_next, x + i * next, rows, h, high, outs - high)
+    if low < high:
+        position += 2 * low
+        h.rows, h.step, h.next, h.n, h.padded = rows.n, rows.step, next, high - low, position < 0
+        p.f.halve(line + low * size, x + max(0, position) * size, p.f.none, &h, lines, to_next, next)
 
 
-cdef void reduce_in_place(const Plan* p, Block* b, int axis, const char* x, char* out, double by_all) noexcept nogil:
+cdef inline void halve_gathered(const Plan* p, const Block* b, char* line, const char* x, const Taps* rows,
+                                Halving h) noexcept nogil:
+    """A row of outputs of x's rows, converted; between what is outside, which is there."""
+    cdef int last = p.s.rank - 1
+    cdef Py_ssize_t r
+    for r in range(rows.n):
+        convert_row(p, b.converted + r * p.row_bytes + b.low * p.f.size,
+                    x + r * rows.step + (b.position[last] + b.low) * p.s.x_stride[last], b.high - b.low)
+    h.rows, h.step = rows.n, p.row_bytes
+    if rows.n > 0:
+        p.f.halve(line, b.converted, p.f.none, &h, 1, 0, 0)
+    else:
+        halve_edge(p, b, line, x, rows, h, 0, h.n)
+
+
+cdef inline Py_ssize_t lines_alike(const Plan* p, const Block* b, int axis, Py_ssize_t i,
+                                   Py_ssize_t taps) noexcept nogil:
+    """Outputs along an axis, from i on, whose windows are all inside, if i's is."""
+    cdef const Pool* s = p.s
+    cdef Py_ssize_t at = (b.first[axis] + i) * s.stride[axis] - s.before[axis]
+    if not p.halves_to_memory or not p.reads_in_place or s.divisor[axis] != NULL or taps < s.kernel[axis]:
+        return 1
+    return min(b.outs[axis] - i, (s.x_size[axis] - extent(s, axis) - at) // s.stride[axis] + 1)
+
+
+cdef inline Py_ssize_t halve_rows(const Plan* p, const Block* b, Py_ssize_t i, char* out, const char* x,
+                                  double by) noexcept nogil:
+    """Rows of outputs from i on; returns how many."""
+    cdef int last = p.s.rank - 1
+    cdef Taps rows = taps_at(p, b, last - 1, i)
+    cdef Py_ssize_t lines = lines_alike(p, b, last - 1, i, rows.n)
+    cdef Halving h = halving(p, b.outs[last])
+    cdef char* line = out if p.halves_to_memory else b.row
+    rows.step *= p.s.x_stride[last - 1]
+    x += rows.first * p.s.x_stride[last - 1]
+    if p.halves_to_memory:
+        divides(&h, by)
+        h.streams = p.streams
+    if p.reads_in_place:
+        halve_in_place(p, b, line, x, &rows, h, lines)
+    else:
+        halve_gathered(p, b, line, x, &rows, h)
+    if not p.halves_to_memory:
+        finish_row(p, b, line, out, by)
+    return lines
+
+
+cdef void halve_axes(const Plan* p, const Block* b, int axis, const char* x, char* out, double by_all) noexcept nogil:
     """From this axis inward: all rows of outputs."""
     cdef const Pool* s = p.s
-    cdef int last = s.rank - 1
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i = 0, step = s.out_stride[axis]
     cdef double by
-    cdef Taps rows
-    cdef Halving h
-    cdef const char* x_row
-    cdef char* out_row
-    for i in range(b.outs[axis]):
-        rows = taps_at(p, b, axis, i)
+    while i < b.outs[axis]:
         by = by_all if s.divisor[axis] == NULL else by_all * s.divisor[axis][b.first[axis] + i]
-        if axis < last - 1:
-            reduce_in_place(p, b, axis + 1, x + rows.first * s.x_stride[axis], out + i * s.out_stride[axis], by)
-            continue
-        rows.step *= s.x_stride[axis]
-        x_row, out_row = x + rows.first * s.x_stride[axis], out + i * s.out_stride[axis]
-        h = halving(p, b.outs[last])
-        if p.halves_to_memory:
-            divides(&h, by)
-            h.streams = p.streams
-            halve_rows(p, b, out_row, x_row, &rows, h)
+        if axis == s.rank - 2:
+            i += halve_rows(p, b, i, out + i * step, x, by)
         else:
-            halve_rows(p, b, b.converted, x_row, &rows, h)
-            finish_row(p, b, b.converted, out_row, by)
+            halve_axes(p, b, axis + 1, x + taps_at(p, b, axis, i).first * s.x_stride[axis], out + i * step, by)
+            i += 1
 
 
 # ---------------------------------------------------------------- blocks
@@ -336,8 +369,10 @@ cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) 
     b.row = b.other + box
     b.wide, b.converted = b.row + p.row_bytes, b.row + 2 * p.row_bytes
     b.spread = b.levels = b.converted + MERGED * p.row_bytes
-    if p.halves_in_place:
-        reduce_in_place(p, &b, 0, b.x, b.out, s.divided_by)
+    if p.halves:
+        if not p.reads_in_place and (fresh or p.blocks[last] > 1):
+            empty(p, b.converted, MERGED * p.row_bytes)
+        halve_axes(p, &b, 0, b.x, b.out, s.divided_by)
         return
     if s.apart[last] > 1:
         b.levels += p.row_bytes

@@ -6,7 +6,7 @@ from libc.math cimport fabs, frexp
 from libc.string cimport memcpy
 
 from fastconv.kernels.box cimport Block, Pass, Plan, extent, in_lines
-from fastconv.kernels.finish cimport divide_line, longdouble, quotient_line, stream_line, take_root
+from fastconv.kernels.finish cimport divide_line, longdouble, quotient_line, stream_line, stream_quotients, take_root
 from fastconv.kernels.lines cimport LONGDOUBLE, line_copier
 from fastconv.kernels.merge cimport MOST_LANES, Halving
 from fastconv.kernels.pooling cimport MEAN, ROOT, Pool
@@ -108,6 +108,9 @@ cdef inline void finish_row(const Plan* p, const Block* b, char* line, char* out
     cdef int last = s.rank - 1
     cdef Py_ssize_t n = b.outs[last], i
     cdef const double* by = s.divisor[last]
+    if p.last_element != s.element and p.streams and by == NULL:
+        stream_quotients(s.element, out, line, <double*> b.wide, by_all, n * p.u)
+        return
     if p.last_element != s.element:    # means of whole numbers
         quotient_line(s.element, <double*> b.wide, line, by if by == NULL else by + b.first[last], by_all, n, p.u)
         line = b.wide
