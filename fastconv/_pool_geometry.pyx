@@ -167,9 +167,10 @@ cdef tuple divisors(Axes axes, tuple sizes, bint count_padding):
     cdef list tables = []
     everywhere = 1.0
     for axis in range(axes.rank):
-        if axes.tables[axis] is None and axes.before[axis] == 0 and (
-                (axes.outputs[axis] - 1) * axes.stride[axis] + (axes.kernel[axis] - 1) * axes.dilation[axis]
-                < sizes[axis]):
+        before, counted = (0, axes.padded[axis]) if count_padding else (axes.before[axis], sizes[axis])
+        if axes.tables[axis] is None and before == 0 and (
+                (axes.outputs[axis] - 1) * axes.stride[axis] - axes.before[axis]
+                + (axes.kernel[axis] - 1) * axes.dilation[axis] < counted):
             counts = None
         elif count_padding:
             start = np.arange(axes.outputs[axis], dtype=np.intp) * axes.stride[axis] - axes.before[axis]
