@@ -17,11 +17,11 @@ from fastconv.kernels.simd cimport vbool, vdouble, vfloat, vint16, vint32, vint6
 ctypedef void (*rows_loop)(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py_ssize_t n, bint add,
                            const char* end, const char* none, Py_ssize_t lines, Py_ssize_t to_line,
                            Py_ssize_t a_line) noexcept nogil
-# to[i] = a[i], a[i + shift], ... merged, m of them, and `extra` of x, `next` apart. Writes n elements if that is to be
-# exact, else whole vectors; then `to` may be `a`.
+# to[i] = a[i], a[i + shift], ... merged, m of them, and `extra` of x, `next` apart; sums of floats divided. Writes n
+# elements if that is to be exact, else whole vectors; then `to` may be `a`.
 ctypedef void (*slide_loop)(char* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
                             Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
-                            Py_ssize_t a_line) noexcept nogil
+                            Py_ssize_t a_line, double by) noexcept nogil
 # to[i] = a[2 * i] merged with the elements behind it, for each line.
 ctypedef void (*halve_loop)(char* to, const char* a, const char* none, const Halving* h, Py_ssize_t lines,
                             Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil
@@ -59,18 +59,18 @@ cdef inline void rows_total(char* to, const char* a, Py_ssize_t step, Py_ssize_t
 
 cdef inline void slide_largest(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x,
                                Py_ssize_t next, Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines,
-                               Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
-    slide(<char*> to, a, shift, m, x, next, 0, n, exact, lines, to_line, a_line, <Ordered*> NULL, LARGEST)
+                               Py_ssize_t to_line, Py_ssize_t a_line, double by) noexcept nogil:
+    slide(<char*> to, a, shift, m, x, next, 0, n, exact, lines, to_line, a_line, 1, <Ordered*> NULL, LARGEST)
 
 cdef inline void slide_smallest(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x,
                                 Py_ssize_t next, Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines,
-                                Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:
-    slide(<char*> to, a, shift, m, x, next, 0, n, exact, lines, to_line, a_line, <Ordered*> NULL, SMALLEST)
+                                Py_ssize_t to_line, Py_ssize_t a_line, double by) noexcept nogil:
+    slide(<char*> to, a, shift, m, x, next, 0, n, exact, lines, to_line, a_line, 1, <Ordered*> NULL, SMALLEST)
 
 cdef inline void slide_total(Ordered* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
                              Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
-                             Py_ssize_t a_line) noexcept nogil:
-    slide(<char*> to, a, shift, m, x, next, extra, n, exact, lines, to_line, a_line, <Ordered*> NULL, TOTAL)
+                             Py_ssize_t a_line, double by) noexcept nogil:
+    slide(<char*> to, a, shift, m, x, next, extra, n, exact, lines, to_line, a_line, by, <Ordered*> NULL, TOTAL)
 
 cdef inline void halve_largest(Ordered* to, const char* a, const char* none, const Halving* h, Py_ssize_t lines,
                                Py_ssize_t to_line, Py_ssize_t a_line) noexcept nogil:

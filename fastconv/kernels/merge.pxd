@@ -96,49 +96,61 @@ cdef inline void rows(char* to, const char* a, Py_ssize_t step, Py_ssize_t m, Py
         add = True
 
 
-cdef inline Ordered slid(const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra,
+cdef inline Ordered divided(Ordered v, double by, const bint multiplies) noexcept nogil:
+    """Sums of floats; or multiplied, for the same result."""
+    cdef Ordered all = (<const Ordered*> ZEROS)[0]
+    if Ordered is vfloat or Ordered is vdouble or Ordered is vlongdouble:
+        if Ordered is vfloat: all = all + <float> by
+        elif Ordered is vdouble: all = all + by
+        else: all = all + <long double> by
+        v = v * all if multiplies else v / all
+    return v
+
+
+cdef inline Ordered slid(const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra, double by,
                          Ordered* like, const int m, const int how) noexcept nogil:
     cdef Ordered v = merged(a, shift, m, how, like)
     cdef Py_ssize_t e
     for e in range(extra):
         v = merge(v, (<const Ordered*> (x + e * next))[0], how)
-    return v
+    return divided(v, by, False) if how == TOTAL and by != 1 else v
 
 
 cdef inline void slide_line(char* to, const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra,
-                            Py_ssize_t n, bint exact, Ordered* like, const int m, const int how) noexcept nogil:
+                            Py_ssize_t n, bint exact, double by, Ordered* like, const int m,
+                            const int how) noexcept nogil:
     cdef Py_ssize_t at = 0, bytes = n * element_bytes(like), width = sizeof(Ordered)
     cdef Py_ssize_t stop = bytes - width if exact else bytes - 1
     while at <= stop:
-        (<Ordered*> (to + at))[0] = slid(a + at, shift, x + at, next, extra, like, m, how)
+        (<Ordered*> (to + at))[0] = slid(a + at, shift, x + at, next, extra, by, like, m, how)
         at += width
     if at < bytes:
         if bytes >= width:    # moved back over its neighbour
             at = bytes - width
-            (<Ordered*> (to + at))[0] = slid(a + at, shift, x + at, next, extra, like, m, how)
+            (<Ordered*> (to + at))[0] = slid(a + at, shift, x + at, next, extra, by, like, m, how)
         else:
-            put(to, slid(a, shift, x, next, extra, like, m, how), n)
+            put(to, slid(a, shift, x, next, extra, by, like, m, how), n)
 
 
 cdef inline void slide_of(char* to, const char* a, Py_ssize_t shift, const char* x, Py_ssize_t next, Py_ssize_t extra,
                           Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line, Py_ssize_t a_line,
-                          Ordered* like, const int m, const int how) noexcept nogil:
+                          double by, Ordered* like, const int m, const int how) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(lines):
-        slide_line(to + i * to_line, a + i * a_line, shift, x + i * a_line, next, extra, n, exact, like, m, how)
+        slide_line(to + i * to_line, a + i * a_line, shift, x + i * a_line, next, extra, n, exact, by, like, m, how)
 
 
 cdef inline void slide(char* to, const char* a, Py_ssize_t shift, Py_ssize_t m, const char* x, Py_ssize_t next,
                        Py_ssize_t extra, Py_ssize_t n, bint exact, Py_ssize_t lines, Py_ssize_t to_line,
-                       Py_ssize_t a_line, Ordered* like, const int how) noexcept nogil:
-    if m == 1: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 1, how)
-    elif m == 2: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 2, how)
-    elif m == 3: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 3, how)
-    elif m == 4: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 4, how)
-    elif m == 5: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 5, how)
-    elif m == 6: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 6, how)
-    elif m == 7: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 7, how)
-    else: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, like, 8, how)
+                       Py_ssize_t a_line, double by, Ordered* like, const int how) noexcept nogil:
+    if m == 1: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, by, like, 1, how)
+    elif m == 2: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, by, like, 2, how)
+    elif m == 3: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, by, like, 3, how)
+    elif m == 4: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, by, like, 4, how)
+    elif m == 5: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, by, like, 5, how)
+    elif m == 6: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, by, like, 6, how)
+    elif m == 7: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, by, like, 7, how)
+    else: slide_of(to, a, shift, x, next, extra, n, exact, lines, to_line, a_line, by, like, 8, how)
 
 
 cdef struct Halving:           # windows that are two elements apart
@@ -153,16 +165,6 @@ cdef struct Halving:           # windows that are two elements apart
     bint streams               # past the caches
 
 
-cdef inline Ordered scaled(Ordered v, const Halving* h) noexcept nogil:
-    cdef Ordered by = (<const Ordered*> ZEROS)[0]
-    if Ordered is vfloat or Ordered is vdouble or Ordered is vlongdouble:
-        if Ordered is vfloat: by = by + <float> h.by
-        elif Ordered is vdouble: by = by + h.by
-        else: by = by + <long double> h.by
-        v = v * by if h.multiplies else v / by
-    return v
-
-
 cdef inline Ordered halved(const char* a, const Halving* h, Ordered* like, const int m, const int k,
                            const int how) noexcept nogil:
     """A vector of results."""
@@ -174,7 +176,7 @@ cdef inline Ordered halved(const char* a, const Halving* h, Ordered* like, const
         a += 2 * element_bytes(like)
         low, high = merged(a, h.step, m, how, like), merged(a + sizeof(Ordered), h.step, m, how, like)
         v = merge(v, even(low, high), how)
-    return scaled(v, h) if how == TOTAL and h.by != 1 else v
+    return divided(v, h.by, h.multiplies) if how == TOTAL and h.by != 1 else v
 
 
 cdef inline Ordered halved_padded(const char* a, const char* none, const Halving* h, Ordered* like, const int m,
@@ -222,7 +224,9 @@ cdef inline Py_ssize_t halve_threes(char* to, const char* a, Py_ssize_t at, cons
         at += width
         low, high = merged(a + 2 * at, h.step, m, how, like), merged(a + 2 * at + width, h.step, m, how, like)
         first = merge(first, after_first(third, even(low, high)), how)
-        keep(to + at - width, scaled(first, h) if how == TOTAL and h.by != 1 else first, h.streams)
+        if how == TOTAL and h.by != 1:
+            first = divided(first, h.by, h.multiplies)
+        keep(to + at - width, first, h.streams)
         first = even(low, high)
     return at
 

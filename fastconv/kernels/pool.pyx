@@ -26,7 +26,7 @@ from fastconv.kernels.finish cimport divide_line, longdouble, raise_to
 from fastconv.kernels.lines cimport LONGDOUBLE
 from fastconv.kernels.merge cimport MERGED, MOST_LANES, Halving
 from fastconv.kernels.order cimport TOTAL
-from fastconv.kernels.pooling cimport MEAN, Pool, Pooling, is_all
+from fastconv.kernels.pooling cimport Pool, Pooling, is_all
 from fastconv.kernels.simd cimport fence
 from fastconv.kernels.windows cimport divides, finish_row, halving, reduce_row
 
@@ -213,7 +213,7 @@ cdef void reduce_axis(const Plan* p, Block* b, int axis) noexcept nogil:
             q = &p.passes[axis].of[j]
             n = (length - (q.size - 1) * d) * pitch // p.f.size
             p.f.slide(target, source if j == 0 else target, q.shift * d * pitch, q.m, source + q.offset * d * pitch,
-                      d * pitch, q.extra, n, False, 1, 0, 0)
+                      d * pitch, q.extra, n, False, 1, 0, 0, 1)
     if s.reduction == TOTAL:
         b.box, b.other = b.other, b.box
 
@@ -238,16 +238,9 @@ cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, 
             h = halving(p, n)
             divides(&h, by_all)
             p.f.halve(out, box, p.f.none, &h, b.outs[axis], s.out_stride[axis], step)
-            return
         else:
             p.f.slide(out, box, s.dilation[last] * p.pitch[last], s.kernel[last], box, 0, 0, n, True, b.outs[axis],
-                      s.out_stride[axis], step)
-        if s.finish == MEAN:
-            if s.out_stride[axis] == n * p.f.size:
-                divide_line(p.last_element, out, NULL, by_all, n * b.outs[axis], 1)
-            else:
-                for i in range(b.outs[axis]):
-                    divide_line(p.last_element, out + i * s.out_stride[axis], NULL, by_all, n, 1)
+                      s.out_stride[axis], step, by_all)
         return
     for i in range(b.outs[axis]):
         reduce_rows(p, b, axis + 1, box + i * step, out + i * s.out_stride[axis],

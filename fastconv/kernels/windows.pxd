@@ -59,7 +59,7 @@ cdef inline void reduce_windows(const Plan* p, const Block* b, const char* row, 
         target = to if exact else b.row
         n = outs * p.u if exact else (length - (q.size - 1) * s.dilation[last]) * p.u
         p.f.slide(target, row if j == 0 else b.row, q.shift * d, q.m, row + q.offset * d, d, q.extra, n, exact, 1, 0,
-                  0)
+                  0, 1)
     if strided and p.u == 1:
         line_copier(s.element, s.element)(to, size, b.row, s.stride[last] * size, outs)
     elif strided:
@@ -97,7 +97,7 @@ cdef inline void reduce_row(const Plan* p, const Block* b, const char* row, char
     elif p.u * size >= MOST_LANES and s.stride[last] > 1 and k <= 8:    # channels last
         for i in range(b.outs[last]):
             p.f.slide(to + i * p.u * size, row + i * step, s.dilation[last] * p.u * size, k, row, 0, 0, p.u, True,
-                      1, 0, 0)
+                      1, 0, 0, 1)
     else:
         reduce_windows(p, b, row, to)
 
