@@ -32,6 +32,9 @@ from fastconv.kernels.windows cimport divides, finish_row, halving, reduce_row
 
 cdef enum:
     LEVELS = 7                 # of groups of rows
+    # Bytes of x, of a thread, that stay in its cache: 3x3 s1 on 256 planes of 28 x 28, on two threads, takes 0.95 of
+    # the time where each has its own planes. Larger ones go to whoever is free.
+    CACHE = 2 * 1024 * 1024
 
 cdef struct Taps:              # along an axis: positions of x
     Py_ssize_t first
@@ -398,8 +401,12 @@ cdef int run(const Pool* s, Py_ssize_t workers) noexcept nogil:
     else:
         chunk = max(1, p.total // (workers * 8))
         chunks = (p.total + chunk - 1) // chunk
-        for i in prange(chunks, schedule="dynamic", num_threads=<int> workers):
-            run_chunk(&p, i * chunk, min(p.total, (i + 1) * chunk), scratch + threadid() * per_worker)
+        if s.x_end - s.x < workers * CACHE:    # what a thread has read or written it finds again in the next call
+            for i in prange(chunks, schedule="static", num_threads=<int> workers):
+                run_chunk(&p, i * chunk, min(p.total, (i + 1) * chunk), scratch + threadid() * per_worker)
+        else:
+            for i in prange(chunks, schedule="dynamic", num_threads=<int> workers):
+                run_chunk(&p, i * chunk, min(p.total, (i + 1) * chunk), scratch + threadid() * per_worker)
     free(memory)
     return 0
 
