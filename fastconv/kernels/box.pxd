@@ -269,8 +269,8 @@ cdef inline bint halves_rows(const Plan* p) noexcept nogil:
     # Rows that are converted are converted for each row of outputs. (Sums of floats have other zeros at a border that
     # is filled than where it is left out, as it would be here and not in another layout.)
     return (p.u == 1 and s.stride[last] == 2 and s.dilation[last] == 1 and (
-        p.reads_in_place or s.power == 0 and not s.divides_x and s.kernel[last - 1] <= s.stride[last - 1]
-        and (s.reduction != TOTAL or s.element < FLOAT16)))
+        p.reads_in_place or s.power == 0 and not s.divides_x and (
+            s.element < FLOAT16 if s.reduction == TOTAL else s.kernel[last - 1] <= s.stride[last - 1])))
 
 
 cdef inline bint streams(const Plan* p) noexcept nogil:
