@@ -44,7 +44,7 @@ cdef inline void reduce_table_row(const Plan* p, const Block* b, const char* row
             memcpy(to + i * p.u * size, b.wide, p.u * size)
 
 
-cdef inline void reduce_windows(const Plan* p, const Block* b, const char* row, char* to) noexcept nogil:
+cdef inline double reduce_windows(const Plan* p, const Block* b, const char* row, char* to, double by) noexcept nogil:
     """The last axis by all its passes, at every position, and then one position of each stride."""
     cdef const Pool* s = p.s
     cdef const Pass* q
@@ -52,6 +52,7 @@ cdef inline void reduce_windows(const Plan* p, const Block* b, const char* row, 
     cdef Py_ssize_t d = s.dilation[last] * p.pitch[last], outs = b.outs[last], i, n, size = p.f.size
     cdef Py_ssize_t length = (outs - 1) * s.stride[last] + extent(s, last)
     cdef bint strided = s.stride[last] > 1 and outs > 1, exact
+    cdef bint divides = not strided and p.last_element == s.element and s.divisor[last] == NULL
     cdef char* target
     for j in range(passes):
         q = &p.passes[last].of[j]
@@ -59,12 +60,13 @@ cdef inline void reduce_windows(const Plan* p, const Block* b, const char* row, 
         target = to if exact else b.row
         n = outs * p.u if exact else (length - (q.size - 1) * s.dilation[last]) * p.u
         p.f.slide(target, row if j == 0 else b.row, q.shift * d, q.m, row + q.offset * d, d, q.extra, n, exact, 1, 0,
-                  0, 1)
+                  0, by if exact and divides else 1)
     if strided and p.u == 1:
         line_copier(s.element, s.element)(to, size, b.row, s.stride[last] * size, outs)
     elif strided:
         for i in range(outs):
             memcpy(to + i * p.u * size, b.row + i * s.stride[last] * p.u * size, p.u * size)
+    return 1 if divides else by
 
 
 cdef inline const char* spread_row(const Plan* p, const Block* b, const char* row) noexcept nogil:
@@ -79,8 +81,8 @@ cdef inline const char* spread_row(const Plan* p, const Block* b, const char* ro
     return b.spread
 
 
-cdef inline void reduce_row(const Plan* p, const Block* b, const char* row, char* to) noexcept nogil:
-    """A row of the box becomes one of the outputs, not yet divided."""
+cdef inline double reduce_row(const Plan* p, const Block* b, const char* row, char* to, double by) noexcept nogil:
+    """A row of the box becomes one of the outputs; returns what these are still to be divided by."""
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
     cdef Py_ssize_t i, k = s.kernel[last], size = p.f.size, step = s.stride[last] * p.u * size
@@ -99,7 +101,8 @@ cdef inline void reduce_row(const Plan* p, const Block* b, const char* row, char
             p.f.slide(to + i * p.u * size, row + i * step, s.dilation[last] * p.u * size, k, row, 0, 0, p.u, True,
                       1, 0, 0, 1)
     else:
-        reduce_windows(p, b, row, to)
+        by = reduce_windows(p, b, row, to, by)
+    return by
 
 
 cdef inline void finish_row(const Plan* p, const Block* b, char* line, char* out, double by_all) noexcept nogil:
