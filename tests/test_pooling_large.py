@@ -1,4 +1,5 @@
-"""Results larger than caches, which are stored past them: at any address, of any width, on any number of threads."""
+"""Results larger than caches, which are stored past them: at any address, of any width, on any number of threads. And
+large windows."""
 import numpy as np
 import pytest
 
@@ -46,6 +47,21 @@ def test_right_wherever_they_are_stored(dtype, kernel, stride, padding):
                 function(x, (kernel, kernel), stride, padding, out=out, workers=workers)
                 equal(out, wanted, f"{function.__name__}, {workers} workers, {elements} elements on")
                 assert (np.delete(memory, slice(elements, elements + out.size)) == 77).all()
+
+
+@pytest.mark.parametrize("kernel", [17, 31, 40])
+@pytest.mark.parametrize("dtype", "fdh")
+def test_windows_of_many_passes(dtype, kernel):
+    """Boxes of several strips, and of several blocks."""
+    x = numbers((331, 1030), dtype, 3)
+    padding = kernel // 2
+    least = np.iinfo(dtype).min if x.dtype.kind in "iu" else -np.inf
+    largest = slid(x, kernel, 1, padding, least, np.maximum)
+    mean = slid(x.astype(np.float64), kernel, 1, padding, 0, np.add) / kernel**2
+    mean = mean.astype(x.dtype if x.dtype.kind == "f" else np.float64)
+    for workers in (1, 2):
+        equal(fastconv.max_pool(x, (kernel, kernel), 1, padding, workers=workers), largest, f"max, {workers} workers")
+        equal(fastconv.avg_pool(x, (kernel, kernel), 1, padding, workers=workers), mean, f"mean, {workers} workers")
 
 
 def test_rows_apart_and_channels_last():
