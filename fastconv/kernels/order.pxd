@@ -39,8 +39,26 @@ cdef extern from * nogil:
     FC_ORDER(vsigned32, vsigned32)
     FC_ORDER(vint64, vint64)
     FC_ORDER(vsigned64, vsigned64)
-    FC_ORDER_FLOAT(vfloat, vsigned32)
-    FC_ORDER_FLOAT(vdouble, vsigned64)
+    /* Three instructions instead of five. Those for extremes give b of zeros, and where either is NaN. */
+    #if FC_VECTORS && FC_STREAMS
+      #if FC_BYTES == 64
+        #define FC_EXTREME(S, a, b) (larger ? _mm512_max_##S(a, b) : _mm512_min_##S(a, b))
+        #define FC_UNLESS_NAN(M, S, a, v) _mm512_mask_mov_##S(v, _mm512_cmp_##S##_mask(a, a, _CMP_UNORD_Q), a)
+      #elif FC_BYTES == 32
+        #define FC_EXTREME(S, a, b) (larger ? _mm256_max_##S(a, b) : _mm256_min_##S(a, b))
+        #define FC_UNLESS_NAN(M, S, a, v) _mm256_blendv_##S(v, a, _mm256_cmp_##S(a, a, _CMP_UNORD_Q))
+      #else
+        #define FC_EXTREME(S, a, b) (larger ? _mm_max_##S(a, b) : _mm_min_##S(a, b))
+        #define FC_UNLESS_NAN(M, S, a, v) (((M) a & (M) (a != a)) | ((M) v & ~(M) (a != a)))
+      #endif
+      #define FC_CHOOSE_FLOAT(V, M, S) \\
+        static CYTHON_INLINE V fc_choose_##V(V a, V b, int larger) { \\
+            V v = (V) FC_EXTREME(S, a, b); return (V) FC_UNLESS_NAN(M, S, a, v); }
+    #else
+      #define FC_CHOOSE_FLOAT(V, M, S) FC_ORDER_FLOAT(V, M)
+    #endif
+    FC_CHOOSE_FLOAT(vfloat, vsigned32, ps)
+    FC_CHOOSE_FLOAT(vdouble, vsigned64, pd)
     FC_CHOOSE_ONE(vlongdouble)
 
     /* The first n elements of one vector, the others of another. */
