@@ -168,7 +168,7 @@ cdef extern from * nogil:
     void prefetch "FC_PREFETCH"(const char* at, const int write)
     void prefetch_to_second "FC_PREFETCH_SECOND"(const char* at)    # level of the cache, to be read
     enum:
-        STREAMS "FC_STREAMS"             # whether that makes a difference
+        STREAMS "FC_STREAMS"             # whether `stream` goes past the caches
         VECTOR "FC_BYTES"                # bytes of a vector
     void stream "fc_stream"(char* to, const char* v)
     void fence "FC_FENCE"()
