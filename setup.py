@@ -22,6 +22,8 @@ LEVELS = {
     "v4": (["-march=x86-64-v4", "-mprefer-vector-width=512"], "__AVX512BW__"),
 }
 COMMON = ["-O3", "-fwrapv", "-g0"]    # Python's own flags would add megabytes of debug information
+GATE = ["-O2"]                        # after COMMON: for what has no loops over data, to be smaller
+STRIPPED = ["-Wl,-s"]                 # without the names of functions that nothing outside calls
 OPENMP = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"]), (["/openmp"], [])]
 
 
@@ -65,6 +67,8 @@ class BuildExt(build_ext):
     def build_extensions(self):
         compile_args, link_args, told = self.openmp()
         common = COMMON if self.builds(COMMON) else []
+        gate = GATE if common else []
+        stripped = STRIPPED if self.builds((), STRIPPED) else []
         levels = {
             level: flags for level, (flags, macro) in LEVELS.items()
             if self.builds(flags, source=f"#ifndef {macro}\n#error\n#endif\nint main(void) {{ return 0; }}")
@@ -74,8 +78,9 @@ class BuildExt(build_ext):
             level = extension.name.split(".")[-2]
             if level in LEVELS and level not in levels:
                 continue
-            extension.extra_compile_args = common + compile_args + levels.get(level, [])
-            extension.extra_link_args = link_args
+            is_gate = extension.name.startswith("fastconv._")
+            extension.extra_compile_args = common + (gate if is_gate else []) + compile_args + levels.get(level, [])
+            extension.extra_link_args = link_args + stripped
             extension.define_macros.append(("FC_OPENMP", f'"{told}"'))
             kept.append(extension)
         self.extensions = kept
