@@ -52,7 +52,7 @@ cdef struct Part:
     Py_ssize_t taps
     Py_ssize_t inner
     bint finite                # weights: taps on padding may be left out
-    const char* ahead          # what the next tiles will need of x: a line, and those of the channels that follow
+    const char* ahead          # what will be needed next, of x or of weights: a line, and those that follow
     Py_ssize_t ahead_pitch
     const char* copied         # a tile's pixels in x, to be copied while its first filters are summed; NULL: they were
 
@@ -145,12 +145,18 @@ cdef inline Py_ssize_t origin_of(const Layer* s, Py_ssize_t bank, Py_ssize_t gro
             + bank % columns * s.banks.weight_tile[s.rank - 1])
 
 
+cdef inline const char* packed_at(const Plan* p, const Block* b, const Part* part, Py_ssize_t bank, Py_ssize_t filter,
+                                  Py_ssize_t width) noexcept nogil:
+    """A panel's part of the sum, of weights that are packed ahead."""
+    return p.s.packed + (((bank * p.s.groups + b.group) * p.padded_filters + filter) * p.terms
+                         + part.done * width) * p.size
+
+
 cdef const char* panel_of(const Plan* p, const Block* b, Part* part, Scratch* scratch, Py_ssize_t bank,
                           Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """The panel's weights for a part of the sum, packed ahead or now."""
     if p.s.packed != NULL:
-        return p.s.packed + (((bank * p.s.groups + b.group) * p.padded_filters + filter) * p.terms
-                             + part.done * width) * p.size
+        return packed_at(p, b, part, bank, filter, width)
     part.finite = pack_panel(p.s, p.size, origin_of(p.s, bank, b.group), &part.cut, filter, width, scratch.weights)
     return scratch.weights
 
@@ -244,7 +250,7 @@ cdef void see(const Plan* p, const Block* b, Part* part, Scratch* scratch) noexc
 
 cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                  const Place* next_place) noexcept nogil:
-    """Adds a part of the sum to all filters of a tile: what it sees was copied, and stays in the first cache."""
+    """Adds a part of the sum to all filters of a tile: what it sees is copied, and stays in the first cache."""
     cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, line = 0
     cdef const char* x = p.s.x + part.cut.channel * p.s.x_channel
     part.copied = x + scratch.at[place.index]
@@ -254,10 +260,10 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
     while filter < stop:
         width = panel_width(p, stop - filter)
         part.ahead, part.ahead_pitch = scratch.patch, 0
-        if line < next_place.pixels * p.size + 64:    # a panel, a line of every channel
+        if line < next_place.pixels * p.size + LINE:    # a panel, a line of every channel
             part.ahead = x + scratch.at[next_place.index] + min(line, next_place.pixels * p.size - 1)
             part.ahead_pitch = p.s.x_channel
-            line += 64
+            line += LINE
         sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, 0, filter, width),
                         filter, width)
         part.copied = NULL
@@ -271,31 +277,28 @@ cdef struct Lines:
     Py_ssize_t bytes
 
 
-cdef Lines weights_ahead(const Plan* p, const Block* b, const Part* part, Py_ssize_t bank, Py_ssize_t filter,
-                         Py_ssize_t width) noexcept nogil:
-    """The weights that the next panel holds, or is packed from: large ones come from far."""
+cdef Lines weights_ahead(const Plan* p, const Block* b, const Part* part, Py_ssize_t filter) noexcept nogil:
+    """The weights that the panel from `filter` on holds, or is packed from: large ones come from far."""
     cdef const Layer* s = p.s
-    cdef Py_ssize_t n = min(width, b.first_filter + b.filters - filter - width), bytes = terms_of(&part.cut) * p.size
-    if n <= 0 or p.banks > 1:
+    cdef Py_ssize_t left = b.first_filter + b.filters - filter, bytes = terms_of(&part.cut) * p.size, n
+    if left <= 0 or p.banks > 1:
         return Lines(NULL, 0)
-    filter += width
+    n = min(left, panel_width(p, left))
     if s.packed != NULL:
-        return Lines(s.packed + ((b.group * p.padded_filters + filter) * p.terms
-                                 + part.done * panel_width(p, n)) * p.size, n * bytes)
+        return Lines(packed_at(p, b, part, 0, filter, panel_width(p, left)), n * bytes)
     if p.in_parts or s.planes > 1 or s.weight_filter < 0 or s.weight_filter > bytes:    # not side by side
         return Lines(NULL, 0)
-    return Lines(s.weight + b.group * s.weight_group + filter * s.weight_filter, n * s.weight_filter)
+    return Lines(s.weight + origin_of(s, 0, b.group) + filter * s.weight_filter, n * s.weight_filter)
 
 
 cdef inline void look_ahead(Part* part, const Scratch* scratch, Lines* lines) noexcept nogil:
     """A tile asks for as many of the lines as its sum has terms."""
-    cdef Py_ssize_t bytes = min(lines.bytes, part.taps * part.inner * LINE)
-    if bytes < part.taps * part.inner * LINE:
-        part.ahead, part.ahead_pitch = scratch.patch, 0
-        return
-    part.ahead, part.ahead_pitch = lines.at, LINE
-    lines.at += bytes
-    lines.bytes -= bytes
+    cdef Py_ssize_t bytes = part.taps * part.inner * LINE
+    part.ahead, part.ahead_pitch = scratch.patch, 0
+    if lines.bytes >= bytes:
+        part.ahead, part.ahead_pitch = lines.at, LINE
+        lines.at += bytes
+        lines.bytes -= bytes
 
 
 cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch,
@@ -303,7 +306,7 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
     """Adds a part of the sum to all outputs of a block."""
     cdef Py_ssize_t filter = b.first_filter, stop = filter + b.filters, width, bank, i
     cdef const char* weights
-    cdef Lines line
+    cdef Lines lines
     see(p, b, part, scratch)
     part.ahead, part.ahead_pitch, part.copied = scratch.patch, 0, NULL
     if p.copies_tiles:
@@ -316,11 +319,12 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
             if scratch.first_place[bank] == scratch.first_place[bank + 1]:
                 continue
             weights = panel_of(p, b, part, scratch, bank, filter, width)
-            line = weights_ahead(p, b, part, bank, filter, width)
+            lines = weights_ahead(p, b, part, filter + width)
             for i in range(scratch.first_place[bank], scratch.first_place[bank + 1]):
-                look_ahead(part, scratch, &line)
+                look_ahead(part, scratch, &lines)
                 sums = add_tile(sums, p, b, part, scratch, scratch.places + i, weights, filter, width)
         filter += width
+
 
 cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noexcept nogil:
     """Computes one block of the output, the sum part by part."""
