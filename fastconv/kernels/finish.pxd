@@ -150,11 +150,10 @@ cdef inline void stream_line(char* to, const char* a, Py_ssize_t bytes) noexcept
     memcpy(to + at, a + at, bytes - at)
 
 
-cdef inline void stream_quotients(int element, char* to, const char* a, double* wide, double by_all,
+cdef inline void stream_quotients(int element, Py_ssize_t size, char* to, const char* a, double* wide, double by_all,
                                   Py_ssize_t n) noexcept nogil:
     """In pieces so small that stores of one go on while the next is computed, and that end where lines do."""
-    cdef Py_ssize_t m, size = 2 if element == INT16 or element == UINT16 else 4 if (
-        element == INT32 or element == UINT32) else 8
+    cdef Py_ssize_t m
     while n > 0:
         m = min(n, PIECE - <Py_ssize_t> (<size_t> to % 64) // 8)
         quotient_line(element, wide, a, NULL, by_all, m, 1)

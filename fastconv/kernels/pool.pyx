@@ -223,7 +223,7 @@ cdef void reduce_axis(const Plan* p, Block* b, int axis) noexcept nogil:
     for j in range(axis):
         outer *= positions(p, b, j)
     strip = pitch if p.passes[axis].n < 3 else max(STRIP, BOX // length // STRIP * STRIP)
-    for i in range(outer if axis else 1):
+    for i in range(outer):
         source = b.box + i * block
         target = b.other + i * block if s.reduction == TOTAL else source
         at = 0

@@ -112,7 +112,7 @@ cdef inline void finish_row(const Plan* p, const Block* b, char* line, char* out
     cdef Py_ssize_t n = b.outs[last], i
     cdef const double* by = s.divisor[last]
     if p.last_element != s.element and p.streams and by == NULL:
-        stream_quotients(s.element, out, line, <double*> b.wide, by_all, n * p.u)
+        stream_quotients(s.element, p.f.size, out, line, <double*> b.wide, by_all, n * p.u)
         return
     if p.last_element != s.element:    # means of whole numbers
         quotient_line(s.element, <double*> b.wide, line, by if by == NULL else by + b.first[last], by_all, n, p.u)
