@@ -6,7 +6,7 @@ from fastconv.kernels.activation cimport activate
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport line_copier, line_copy, same_bits
 from fastconv.kernels.simd cimport (
-    CAN_TURN, FILTER_ROWS, V, add, add_spread, element_size, prefetch, turn, vint32, vint64,
+    CAN_TURN, FILTER_ROWS, V, add, add_spread, element_size, turn, vint32, vint64,
 )
 
 cdef enum:
@@ -137,14 +137,6 @@ cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, ch
         r += m
 
 
-cdef inline void fetch_pixels(const Epilogue* e, const char* out, Py_ssize_t filter,
-                              Py_ssize_t columns) noexcept nogil:
-    """Asks for the lines of out that a tile will be stored to, so that they come while it is summed."""
-    cdef Py_ssize_t f
-    for f in range(filter, min(filter + columns * e.lanes, e.filters)):
-        prefetch(out + filter_offset(e.s, f), 1)
-
-
 # ---------------------------------------------------------------- a tile whose rows are filters
 
 cdef inline void store_filters(V* sums, const Epilogue* e, char* out, Py_ssize_t filter, Py_ssize_t pixels,
@@ -158,11 +150,3 @@ cdef inline void store_filters(V* sums, const Epilogue* e, char* out, Py_ssize_t
                 (<V*> to)[c] = sums[r * columns + c]
         else:
             e.scatter(to, step, <char*> (sums + r * columns), e.size, pixels)
-
-
-cdef inline void fetch_filters(const Epilogue* e, const char* out, Py_ssize_t filter, Py_ssize_t rows,
-                               Py_ssize_t columns) noexcept nogil:
-    cdef Py_ssize_t f, c
-    for f in range(filter, filter + rows):
-        for c in range(columns):
-            prefetch(out + filter_offset(e.s, f) + c * e.lanes * e.size, 1)

@@ -22,7 +22,7 @@ from libc.stdlib cimport free, malloc
 from fastconv.kernels.blocks cimport Block, aligned, block_at, blocks
 from fastconv.kernels.border cimport whole
 from fastconv.kernels.epilogue cimport (
-    fetch_filters, fetch_pixels, filter_offset, finish, store_filters, store_pixels,
+    filter_offset, finish, store_filters, store_pixels,
 )
 from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch, laid_out, panel_width, planned, prepared
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
@@ -33,7 +33,7 @@ from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
     PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
-from fastconv.kernels.tile cimport MAX_VECTORS, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels
+from fastconv.kernels.tile cimport Ahead, MAX_VECTORS, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
@@ -52,8 +52,7 @@ cdef struct Part:
     Py_ssize_t taps
     Py_ssize_t inner
     bint finite                # weights: taps on padding may be left out
-    const char* ahead          # what will be needed next, of x or of weights: a line, and those that follow
-    Py_ssize_t ahead_pitch
+    Ahead ahead
     const char* copied         # a tile's pixels in x, to be copied while its first filters are summed; NULL: they were
 
 
@@ -61,21 +60,19 @@ cdef struct Part:
 
 cdef void sum_filters(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                       const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
-                      const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    tile_along_filters(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows,
-                       columns)
+                      const Ahead* ahead, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    tile_along_filters(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, columns)
 
 
 cdef void sum_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                      const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
-                     const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    tile_along_pixels(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows,
-                      columns)
+                     const Ahead* ahead, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    tile_along_pixels(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, columns)
 
 
 cdef void sum_and_copy_pixels(V* sums, const char* x, const Py_ssize_t* channels, Py_ssize_t n, const char* weights,
-                              bint resumed, Py_ssize_t step, char* copy) noexcept nogil:
-    whole_tile_along_pixels(sums, x, channels, n, weights, resumed, step, copy)
+                              bint resumed, Py_ssize_t step, const Ahead* ahead, char* copy) noexcept nogil:
+    whole_tile_along_pixels(sums, x, channels, n, weights, resumed, step, ahead, copy)
 
 
 # ---------------------------------------------------------------- which taps a tile needs
@@ -166,38 +163,37 @@ cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part,
                        Py_ssize_t width) noexcept nogil:
     """A few pixels by a panel of vectors of filters."""
     cdef Py_ssize_t columns = width // p.lanes
-    if part.last and p.epilogue.same_bytes:
-        fetch_pixels(&p.epilogue, scratch.out[place.index], filter, columns)
     sum_filters(sums, part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights,
-                not part.first, columns * sizeof(V), part.ahead, part.ahead_pitch, place.pixels, columns)
+                not part.first, columns * sizeof(V), &part.ahead, place.pixels, columns)
     if part.last:
         finish(sums, &p.epilogue, b.group, place.bank, filter, place.pixels, columns, False)
         store_pixels(sums, &p.epilogue, scratch.turned, scratch.out + place.index, filter, place.pixels, columns)
 
 
-cdef void tile_pixels(V* sums, const Plan* p, const Block* b, const Part* part, Scratch* scratch, const Place* place,
+cdef void tile_pixels(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                       const Tap* taps, Py_ssize_t n_taps, const char* weights, Py_ssize_t filter,
                       Py_ssize_t width) noexcept nogil:
     """A panel of a few filters by vectors of pixels."""
     cdef Py_ssize_t columns = (place.pixels + p.lanes - 1) // p.lanes, step = columns * sizeof(V)
     cdef bint plain = (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL
                        and p.s.activation == IDENTITY and place.pixels == columns * p.lanes)
+    part.ahead.results, part.ahead.step = <char*> sums, step
     if part.last and p.epilogue.store_in_place:
-        fetch_filters(&p.epilogue, scratch.out[place.index], filter, width, columns)
+        part.ahead.results, part.ahead.step = scratch.out[place.index] + filter_offset(p.s, filter), p.s.out_filter
     if plain:    # sums are results: stored where they belong at once
-        sums, step = <V*> (scratch.out[place.index] + filter_offset(p.s, filter)), p.s.out_filter
+        sums, step = <V*> part.ahead.results, part.ahead.step
     if part.copied != NULL:
-        sum_and_copy_pixels(sums, part.copied, scratch.in_x, part.inner, weights, not part.first, step, scratch.patch)
+        sum_and_copy_pixels(sums, part.copied, scratch.in_x, part.inner, weights, not part.first, step, &part.ahead,
+                            scratch.patch)
     else:
         sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps,
-                   scratch.inner, part.inner, weights, not part.first, step, part.ahead, part.ahead_pitch, width,
-                   columns)
+                   scratch.inner, part.inner, weights, not part.first, step, &part.ahead, width, columns)
     if part.last and not plain:
         finish(sums, &p.epilogue, b.group, place.bank, filter, width, columns, True)
         store_filters(sums, &p.epilogue, scratch.out[place.index], filter, place.pixels, width, columns)
 
 
-cdef V* add_tile(V* sums, const Plan* p, const Block* b, const Part* part, Scratch* scratch, const Place* place,
+cdef V* add_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                  const char* weights, Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """Adds a part of the sum to one tile. Returns where the next one's sums are."""
     cdef const Tap* taps = scratch.taps
@@ -259,10 +255,10 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
         part.copied = NULL
     while filter < stop:
         width = panel_width(p, stop - filter)
-        part.ahead, part.ahead_pitch = scratch.patch, 0
+        part.ahead.at, part.ahead.pitch = scratch.patch, 0
         if line < next_place.pixels * p.size + LINE:    # a panel, a line of every channel
-            part.ahead = x + scratch.at[next_place.index] + min(line, next_place.pixels * p.size - 1)
-            part.ahead_pitch = p.s.x_channel
+            part.ahead.at = x + scratch.at[next_place.index] + min(line, next_place.pixels * p.size - 1)
+            part.ahead.pitch = p.s.x_channel
             line += LINE
         sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, 0, filter, width),
                         filter, width)
@@ -294,9 +290,9 @@ cdef Lines weights_ahead(const Plan* p, const Block* b, const Part* part, Py_ssi
 cdef inline void look_ahead(Part* part, const Scratch* scratch, Lines* lines) noexcept nogil:
     """A tile asks for as many of the lines as its sum has terms."""
     cdef Py_ssize_t bytes = part.taps * part.inner * LINE
-    part.ahead, part.ahead_pitch = scratch.patch, 0
+    part.ahead.at, part.ahead.pitch = scratch.patch, 0
     if lines.bytes >= bytes:
-        part.ahead, part.ahead_pitch = lines.at, LINE
+        part.ahead.at, part.ahead.pitch = lines.at, LINE
         lines.at += bytes
         lines.bytes -= bytes
 
@@ -308,7 +304,7 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
     cdef const char* weights
     cdef Lines lines
     see(p, b, part, scratch)
-    part.ahead, part.ahead_pitch, part.copied = scratch.patch, 0, NULL
+    part.ahead.at, part.ahead.pitch, part.copied = scratch.patch, 0, NULL
     if p.copies_tiles:
         for i in range(tiles):
             sums = sum_tile(sums, p, b, part, scratch, scratch.places + i, scratch.places + min(i + 1, tiles - 1))

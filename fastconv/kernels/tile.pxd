@@ -5,7 +5,7 @@ at a time spread. Inline, for each kernel and build to have its own.
 """
 from fastconv.kernels.simd cimport (
     FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, TERMS_A_TURN, THIN_ROWS, V, ZEROS, element_size,
-    multiply_add, prefetch_to_second,
+    multiply_add, prefetch, prefetch_to_second,
 )
 
 cdef enum:
@@ -20,6 +20,13 @@ cdef struct Tap:
     Py_ssize_t outer
     Py_ssize_t row
     Py_ssize_t column
+
+# Memory that a tile asks for while it is summed, so that it has come when it is needed.
+cdef struct Ahead:
+    const char* at             # of x or of weights, what is needed next: a line each term,
+    Py_ssize_t pitch           # bytes apart
+    char* results              # of a tile along pixels: where its results belong, rows
+    Py_ssize_t step            # bytes apart
 
 
 cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, const char* w, char* copy,
@@ -42,18 +49,19 @@ cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, c
 
 cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                          const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                         Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, char* copy, const int rows,
-                         const int columns, const bint along_pixels, const bint copies) noexcept nogil:
+                         Py_ssize_t step, const Ahead* ahead, char* copy, const int rows, const int columns,
+                         const bint along_pixels, const bint copies) noexcept nogil:
     """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
 
     Rows are pixels and columns vectors of filters, or the other way round. For each of `taps` and, within it, each of
-    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. With each, but for
-    thin tiles, a line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`. With `copies`,
-    the vectors of pixels are left at `copy`, side by side.
+    `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. On the way all but
+    thin tiles ask for memory `ahead`; and with `copies`, the vectors of pixels are left at `copy`, side by side.
     """
     cdef V total[MAX_VECTORS]
     cdef const char* row[MAX_ROWS]
     cdef const char* w
+    cdef const char* needed = ahead.at
+    cdef size_t asked = 0      # results; all at once would wait for each other
     cdef Py_ssize_t i, t, line = (
         rows * element_size(sums) if along_pixels else columns * <Py_ssize_t> sizeof(V))
     cdef Py_ssize_t copied = columns * sizeof(V)
@@ -69,18 +77,21 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
         w = weights + taps[i].weight * line
         t = 0
         while t + terms <= n_inner:    # what is done once a term but for the sums takes turns with them
+            if along_pixels and asked < <size_t> (rows * columns):
+                prefetch(ahead.results + asked % rows * ahead.step + asked // rows * sizeof(V), 1)
+                asked += 1
             for u in range(terms):
                 if rows < THIN_ROWS:
-                    prefetch_to_second(ahead)
-                    ahead += ahead_pitch
+                    prefetch_to_second(needed)
+                    needed += ahead.pitch
                 add_term(total, row, taps[i].x + inner[t + u], w + u * line, copy + u * copied, rows, columns,
                          along_pixels, copies)
             t += terms
             w += terms * line
             copy += terms * copied
         while t < n_inner and terms > 1:
-            prefetch_to_second(ahead)
-            ahead += ahead_pitch
+            prefetch_to_second(needed)
+            needed += ahead.pitch
             add_term(total, row, taps[i].x + inner[t], w, copy, rows, columns, along_pixels, copies)
             t += 1
             w += line
@@ -92,23 +103,23 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
 
 cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                            const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
-                           Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows,
-                           const int columns, const bint along_pixels) noexcept nogil:
+                           Py_ssize_t step, const Ahead* ahead, Py_ssize_t rows, const int columns,
+                           const bint along_pixels) noexcept nogil:
     """`tile_of` with its rows made a constant, so that the sums they index are registers."""
     if columns == 1 and not along_pixels and rows == THIN_ROWS:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL,
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, NULL,
                 THIN_ROWS, columns, along_pixels, False)
     elif rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead,
-                ahead_pitch, NULL, PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels, False)
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, NULL,
+                PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels, False)
     elif rows == 4:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 4,
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, NULL, 4,
                 columns, along_pixels, False)
     elif rows == 2:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 2,
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, NULL, 2,
                 columns, along_pixels, False)
     else:
-        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 1,
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, NULL, 1,
                 columns, along_pixels, False)
 
 
@@ -119,44 +130,37 @@ cdef inline Py_ssize_t rows_of_tile(Py_ssize_t left, Py_ssize_t most) noexcept n
 
 cdef inline void tile_along_filters(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps,
                                     Py_ssize_t n_taps, const Py_ssize_t* inner, Py_ssize_t n_inner,
-                                    const char* weights, bint resumed, Py_ssize_t step, const char* ahead,
-                                    Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+                                    const char* weights, bint resumed, Py_ssize_t step, const Ahead* ahead,
+                                    Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """And with its columns. Of any number of pixels and vectors of filters up to a whole tile."""
     if columns == 4 and FILTER_COLUMNS >= 4:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 4,
-                  False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, 4, False)
     elif columns == 3 and FILTER_COLUMNS >= 3:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 3,
-                  False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, 3, False)
     elif columns == 2:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 2,
-                  False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, 2, False)
     else:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 1,
-                  False)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, 1, False)
 
 
 cdef inline void whole_tile_along_pixels(V* sums, const char* x, const Py_ssize_t* channels, Py_ssize_t n,
-                                         const char* weights, bint resumed, Py_ssize_t step,
+                                         const char* weights, bint resumed, Py_ssize_t step, const Ahead* ahead,
                                          char* copy) noexcept nogil:
     """A product of matrices: a whole tile, whose pixels, of all channels, are left at `copy` on the way."""
     cdef Tap tap = Tap(0, 0, 0, 0, 0)
     cdef Py_ssize_t at = 0
-    tile_of(sums, x, &at, &tap, 1, channels, n, weights, resumed, step, x, 0, copy, PIXEL_ROWS, PIXEL_COLUMNS, True,
+    tile_of(sums, x, &at, &tap, 1, channels, n, weights, resumed, step, ahead, copy, PIXEL_ROWS, PIXEL_COLUMNS, True,
             True)
 
 
 cdef inline void tile_along_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps,
                                    Py_ssize_t n_taps, const Py_ssize_t* inner, Py_ssize_t n_inner,
-                                   const char* weights, bint resumed, Py_ssize_t step, const char* ahead,
-                                   Py_ssize_t ahead_pitch, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+                                   const char* weights, bint resumed, Py_ssize_t step, const Ahead* ahead,
+                                   Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """The same of filters and vectors of pixels."""
     if columns == 3 and PIXEL_COLUMNS >= 3:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 3,
-                  True)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, 3, True)
     elif columns == 2:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 2,
-                  True)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, 2, True)
     else:
-        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, rows, 1,
-                  True)
+        tile_rows(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, 1, True)

@@ -37,7 +37,7 @@ from fastconv.kernels.lines cimport FLOAT32, FLOAT64
 from fastconv.kernels.patch cimport Cut, Patch, gather, item_target, outer_taps, patch_of, tap_offset
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, element_size, vdouble, vfloat
-from fastconv.kernels.tile cimport Tap, rows_of_tile, tile_along_filters
+from fastconv.kernels.tile cimport Ahead, Tap, rows_of_tile, tile_along_filters
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
@@ -247,6 +247,7 @@ cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t wind
     The weights of elements are `pitch` vectors apart.
     """
     cdef Tap tap = Tap(0, 0, 0, 0, 0)
+    cdef Ahead ahead = Ahead(weights, 0, NULL, 0)
     cdef Py_ssize_t element, q, rows, step = p.elements * columns
     cdef const char* image = scratch.image + first * p.term_pitch
     for element in range(p.elements):
@@ -255,7 +256,7 @@ cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t wind
             rows = rows_of_tile(windows - q, FILTER_ROWS)
             tile_along_filters(
                 products + q * step + element * columns, image, scratch.at + q, &tap, 1, scratch.inner, terms, weights,
-                first > 0, step * sizeof(R), weights, 0, rows, columns)
+                first > 0, step * sizeof(R), &ahead, rows, columns)
             q += rows
         weights += pitch * sizeof(R)
         image += p.element_pitch
