@@ -1,5 +1,5 @@
 """How a layer's results are cut into blocks, the units of work. Inline, for each kernel to have its own."""
-from fastconv.kernels.border cimport share
+from fastconv.kernels.border cimport share, whole
 from fastconv.kernels.layer cimport Layer
 
 # Filters inside pixels inside groups: neighbours in time share what they see of x, or weights. An item is a sample,
@@ -10,6 +10,7 @@ cdef struct Grid:
     Py_ssize_t all_rows
     Py_ssize_t all_columns
     Py_ssize_t filters             # of a group, those of imaginary parts counted
+    Py_ssize_t tile                # columns: blocks hold whole ones, or a whole row
     Py_ssize_t items               # of a block, and its rows and columns
     Py_ssize_t rows
     Py_ssize_t columns
@@ -32,10 +33,10 @@ cdef struct Block:
 
 
 cdef inline void cut_blocks(Grid* g, Py_ssize_t items, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    g.items, g.rows, g.columns = items, rows, columns
+    g.items, g.rows, g.columns = items, rows, min(max(1, g.all_columns), whole(columns, g.tile))
     g.item_blocks = (g.all_items + items - 1) // items
     g.bands = (g.all_rows + rows - 1) // rows
-    g.pieces = (g.all_columns + columns - 1) // columns
+    g.pieces = (g.all_columns + g.columns - 1) // g.columns
 
 
 cdef inline void take_filters(Grid* g, Py_ssize_t at_once) noexcept nogil:
@@ -47,7 +48,7 @@ cdef inline Grid grid_of(const Layer* s) noexcept nogil:
     """Of a layer's outputs, not yet cut."""
     cdef Grid g
     cdef int axis
-    g.groups, g.filters = s.groups, s.filters * s.planes
+    g.groups, g.filters, g.tile = s.groups, s.filters * s.planes, 1
     g.all_items, g.all_rows, g.all_columns = 1, s.out_size[s.rank - 2], s.out_size[s.rank - 1]
     for axis in range(s.leading):
         g.all_items *= s.leading_size[axis]

@@ -33,7 +33,9 @@ from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
     PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
-from fastconv.kernels.tile cimport Ahead, MAX_VECTORS, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels
+from fastconv.kernels.tile cimport (
+    Ahead, MAX_VECTORS, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
+)
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:

@@ -167,6 +167,8 @@ cdef inline Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint
     p.panel = PIXEL_ROWS if along_pixels else share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
     p.tile_rows = THIN_ROWS if p.panel == lanes else FILTER_ROWS
     p.padded_filters = p.grid.filters if along_pixels else whole(p.grid.filters, lanes)
+    if along_pixels and workers == 1:    # several are better served by equal blocks
+        p.grid.tile = PIXEL_COLUMNS * lanes
     p.epilogue = epilogue_of(s, size, lanes)
     p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.out_size[1] >= lanes
     p.in_place = not along_pixels and fills_a_patch(s, size)
