@@ -137,6 +137,16 @@ cdef inline void part_planes(Py_ssize_t* order, Py_ssize_t n, Py_ssize_t plane) 
         order[2 * e + 1] = t + 1 - plane
 
 
+cdef inline void place_terms(char* to, const Word* turned, const Py_ssize_t* order, Py_ssize_t pitch, Py_ssize_t n,
+                             const Py_ssize_t filters) noexcept nogil:
+    """n transposed terms to order[0] * pitch, ...: rows of 8 filters, then those of the other 8."""
+    cdef Py_ssize_t size = 4 if Word is vint32 else 8
+    cdef Py_ssize_t i
+    for i in range(n):
+        memcpy(to + order[i] * pitch, <const char*> turned + i * 8 * size, min(8, filters) * size)
+        memcpy(to + order[i] * pitch + 8 * size, <const char*> (turned + 8) + i * 8 * size, max(0, filters - 8) * size)
+
+
 cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, Py_ssize_t n, const Py_ssize_t* order,
                            Py_ssize_t pitch, const char* end, char* to, Word* like) noexcept nogil:
     """Transposes n neighbouring weights of some filters, `step` apart: place e of memory goes to order[e] * pitch.
@@ -146,7 +156,6 @@ cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, 
     cdef Word rows[8]
     cdef Word turned[16]
     cdef Py_ssize_t size = 4 if Word is vint32 else 8, lanes = sizeof(Word) // size, e, f = 0, i, m, half
-    cdef char* place
     cdef const char* row
     while f < filters:    # whole cache lines of the panel, 16 filters: the streams of memory that are followed at once
         m = min(16, filters - f)
@@ -161,18 +170,10 @@ cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, 
                     else:
                         memcpy(&rows[i], row, min(lanes, n - e) * size)
                 turn(turned + half, rows, m - half, 1)
-            for i in range(min(lanes, n - e)):
-                place = to + order[e + i] * pitch + f * size
-                if m == 16:
-                    memcpy(place, <char*> turned + i * 8 * size, 8 * size)
-                    memcpy(place + 8 * size, <char*> (turned + 8) + i * 8 * size, 8 * size)
-                elif m == 8:
-                    memcpy(place, <char*> turned + i * 8 * size, 8 * size)
-                elif m == 4:
-                    memcpy(place, <char*> turned + i * 8 * size, 4 * size)
-                else:
-                    memcpy(place, <char*> turned + i * 8 * size, min(8, m) * size)
-                    memcpy(place + 8 * size, <char*> (turned + 8) + i * 8 * size, max(0, m - 8) * size)
+            if m == 16 and n - e >= lanes: place_terms(to + f * size, turned, order + e, pitch, lanes, 16)
+            elif m == 8 and n - e >= lanes: place_terms(to + f * size, turned, order + e, pitch, lanes, 8)
+            elif m == 4: place_terms(to + f * size, turned, order + e, pitch, min(lanes, n - e), 4)
+            else: place_terms(to + f * size, turned, order + e, pitch, min(lanes, n - e), m)
             e += lanes
         f += 16
 
