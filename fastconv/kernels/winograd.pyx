@@ -46,6 +46,7 @@ cdef enum:
     IMAGE = 1024 * 1024        # bytes of a block's transformed windows: half of a second-level cache, or all of it
     MOST_WINDOWS = 128         # of a block
     FEWEST_WINDOWS = 16
+    LINE = 64                  # bytes of the cache
     FEW_WINDOWS = 64           # not to be cut further if there is a block for each worker
     GATHERED = 24 * 1024       # bytes of x gathered at once: half of a first-level cache
     LARGE_WEIGHTS = 4 * 1024 * 1024    # bytes of them, transformed, from which blocks may be twice as large
@@ -244,20 +245,23 @@ cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t wind
                    Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t terms, Py_ssize_t columns) noexcept nogil:
     """Adds terms first..first+terms-1 to the sums, for each element and a panel of filters.
 
-    The weights of elements are `pitch` vectors apart.
+    The weights of elements are `pitch` vectors apart. While those of one are used, the next are asked for: large ones
+    come from far.
     """
     cdef Tap tap = Tap(0, 0, 0, 0, 0)
-    cdef Ahead ahead = Ahead(weights, 0, NULL, 0)
+    cdef Ahead ahead = Ahead(weights, LINE, NULL, 0)
     cdef Py_ssize_t element, q, rows, step = p.elements * columns
     cdef const char* image = scratch.image + first * p.term_pitch
     for element in range(p.elements):
         q = 0
+        ahead.at = weights + pitch * sizeof(R)
         while q < windows:
             rows = rows_of_tile(windows - q, FILTER_ROWS)
             tile_along_filters(
                 products + q * step + element * columns, image, scratch.at + q, &tap, 1, scratch.inner, terms, weights,
                 first > 0, step * sizeof(R), &ahead, rows, columns)
             q += rows
+            ahead.at += terms * LINE
         weights += pitch * sizeof(R)
         image += p.element_pitch
 
