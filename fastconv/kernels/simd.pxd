@@ -356,22 +356,27 @@ ctypedef fused Word:
     vint64
 
 
-cdef inline void turn(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
-    """Transposes n <= 8 vectors, `step` apart, to rows of 8 elements: three perfect shuffles."""
+cdef inline void turn_to(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step, const int width) noexcept nogil:
+    """Transposes n <= width vectors, `step` apart, to rows of 2, 4 or 8 elements: one, two or three perfect shuffles."""
     cdef Word a[8]
     cdef Word b[8]
-    cdef int i
-    for i in range(8):
+    cdef int i, half = width // 2
+    for i in range(width):
         a[i] = rows[(i if i < n else 0) * step]
-    for _ in range(3):
-        for i in range(4):
+    for _ in range(3 if width == 8 else (2 if width == 4 else 1)):
+        for i in range(half):
             if Word is vint32:
-                b[2 * i] = zip_low_32(a[i], a[i + 4])
-                b[2 * i + 1] = zip_high_32(a[i], a[i + 4])
+                b[2 * i] = zip_low_32(a[i], a[i + half])
+                b[2 * i + 1] = zip_high_32(a[i], a[i + half])
             else:
-                b[2 * i] = zip_low_64(a[i], a[i + 4])
-                b[2 * i + 1] = zip_high_64(a[i], a[i + 4])
-        for i in range(8):
+                b[2 * i] = zip_low_64(a[i], a[i + half])
+                b[2 * i + 1] = zip_high_64(a[i], a[i + half])
+        for i in range(width):
             a[i] = b[i]
-    for i in range(8):
+    for i in range(width):
         to[i] = a[i]
+
+
+cdef inline void turn(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    """To rows of 8."""
+    turn_to(to, rows, n, step, 8)
