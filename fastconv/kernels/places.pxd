@@ -6,7 +6,7 @@ from fastconv.kernels.blocks cimport Block
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.patch cimport item_origin, item_target
 from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch
-from fastconv.kernels.simd cimport PIXEL_COLUMNS
+from fastconv.kernels.simd cimport PAIRS, PIXEL_COLUMNS, THIN_ROWS
 from fastconv.kernels.tile cimport rows_of_tile
 
 
@@ -113,6 +113,14 @@ cdef inline Py_ssize_t list_pixels(const Plan* p, const Block* b, Scratch* scrat
     return n - index
 
 
+cdef inline Py_ssize_t pixels_of_tile(const Plan* p, const Turns* columns, Py_ssize_t left,
+                                      Py_ssize_t all_of_them) noexcept nogil:
+    """How many of a bank's pixels the next tile takes: a whole one may take some again."""
+    if PAIRS and p.tile_rows == THIN_ROWS and columns.n % 2 == 0 and left > THIN_ROWS and all_of_them >= 2 * PAIRS:
+        return 2 * PAIRS
+    return p.tile_rows if all_of_them >= p.tile_rows else rows_of_tile(left, p.tile_rows)
+
+
 cdef inline Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
     """Tiles of a few pixels of one bank, wherever in the block they are. Returns how many."""
     cdef Py_ssize_t tile = p.s.banks.tiles[p.s.rank - 1], index = 0, bank, pixels, q, taken, n = 0
@@ -125,12 +133,10 @@ cdef inline Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scrat
         pixels, q = list_pixels(p, b, scratch, &rows, &columns, index), 0
         spot = Spot(0, 0, 0)
         while q < pixels:
-            taken = rows_of_tile(pixels - q, p.tile_rows)
-            if pixels >= p.tile_rows:
-                taken = p.tile_rows
-                if q > pixels - taken:
-                    q = pixels - taken
-                    spot = spot_of(&rows, &columns, q)
+            taken = pixels_of_tile(p, &columns, pixels - q, pixels)
+            if q > pixels - taken:
+                q = pixels - taken
+                spot = spot_of(&rows, &columns, q)
             scratch.places[n] = place_of(b, &rows, &columns, spot, taken)
             scratch.places[n].bank, scratch.places[n].index = bank, index + q
             spot = after(spot, taken, &rows, &columns)

@@ -17,6 +17,7 @@ cdef extern from * nogil:
       #define FC_PIXEL_ROWS 8      /* 8 x 3 sums, 3 columns of pixels */
       #define FC_PIXEL_COLUMNS 3
       #define FC_TERMS 2           /* gains 6 %; with 16 registers it loses as much */
+      #define FC_PAIRS 10          /* a pointer for two pixels: no more is there room for */
       #define FC_ZIP_LOW_32 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
       #define FC_ZIP_HIGH_32 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
       #define FC_ZIP_LOW_64 0, 8, 1, 9, 2, 10, 3, 11
@@ -52,6 +53,9 @@ cdef extern from * nogil:
     #endif
     #ifndef FC_TERMS
       #define FC_TERMS 1
+    #endif
+    #ifndef FC_PAIRS
+      #define FC_PAIRS 0
     #endif
     #define FC_THIN_ROWS 10    /* 8 sums is what the latency of a multiply-add asks for; 12 pixels take all registers */
     #if FC_BYTES == 16
@@ -161,6 +165,7 @@ cdef extern from * nogil:
         FILTER_ROWS "FC_FILTER_ROWS"     # pixels in a tile whose vectors run along filters
         FILTER_COLUMNS "FC_FILTER_COLUMNS"
         THIN_ROWS "FC_THIN_ROWS"         # pixels in such a tile if it has one column
+        PAIRS "FC_PAIRS"                 # of neighbours in a tile twice as long; 0 where registers are too few
         PIXEL_ROWS "FC_PIXEL_ROWS"       # filters in a tile whose vectors run along pixels
         PIXEL_COLUMNS "FC_PIXEL_COLUMNS"
         TERMS_A_TURN "FC_TERMS"          # of a tile's sums

@@ -4,7 +4,7 @@ Its vectors run along filters, with one pixel's value at a time spread over a ve
 at a time spread. Inline, for each kernel and build to have its own.
 """
 from fastconv.kernels.simd cimport (
-    FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, TERMS_A_TURN, THIN_ROWS, V, ZEROS, element_size,
+    FILTER_COLUMNS, FILTER_ROWS, PAIRS, PIXEL_COLUMNS, PIXEL_ROWS, TERMS_A_TURN, THIN_ROWS, V, ZEROS, element_size,
     multiply_add, prefetch_to_second,
 )
 
@@ -22,8 +22,8 @@ cdef struct Tap:
     Py_ssize_t column
 
 
-cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, const char* w, char* copy,
-                          const int rows, const int columns, const bint along_pixels,
+cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, Py_ssize_t pitch, const char* w,
+                          char* copy, const int rows, const int columns, const int run, const bint along_pixels,
                           const bint copies) noexcept nogil:
     """Adds a term to rows x columns sums: along pixels, `row[0]` is where those are."""
     cdef V column[MAX_COLUMNS]
@@ -35,37 +35,38 @@ cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, c
         if copies:
             (<volatile V*> copy)[c] = column[c]
     for r in range(rows):
-        for c in range(columns):
-            total[r * columns + c] = multiply_add(total[r * columns + c], column[c],
-                                                  w + r * size if along_pixels else row[r] + offset)
+        for c in range(run * columns):
+            total[r * run * columns + c] = multiply_add(
+                total[r * run * columns + c], column[c % columns],
+                w + r * size if along_pixels else row[r] + (offset + c // columns * pitch))
 
 
 cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
                          const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed,
                          Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, char* copy, const int rows,
-                         const int columns, const bint along_pixels, const bint copies) noexcept nogil:
+                         const int columns, const int run, const bint along_pixels, const bint copies) noexcept nogil:
     """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
 
     Rows are pixels and columns vectors of filters, or the other way round. For each of `taps` and, within it, each of
     `inner`, bytes from a pixel's place `at` in the patch, a row of the panel of weights follows. With each, but for
     thin tiles, a line of memory is asked for that will be needed soon: `ahead`, and on by `ahead_pitch`. With `copies`,
-    the vectors of pixels are left at `copy`, side by side.
+    the vectors of pixels are left at `copy`, side by side. Pixels come in runs, evenly spaced in the patch.
     """
     cdef V total[MAX_VECTORS]
     cdef const char* row[MAX_ROWS]
     cdef const char* w
     cdef Py_ssize_t i, t, line = (
         rows * element_size(sums) if along_pixels else columns * <Py_ssize_t> sizeof(V))
-    cdef Py_ssize_t copied = columns * sizeof(V)
+    cdef Py_ssize_t copied = columns * sizeof(V), pitch = at[1] - at[0] if run > 1 else 0
     cdef int r, c, u, terms = TERMS_A_TURN if rows < THIN_ROWS else 1
     # volatile here, too: else these loops become calls of memcpy, and the sums pass through memory
     for r in range(rows):
-        for c in range(columns):
-            total[r * columns + c] = (
-                (<volatile V*> (<char*> sums + r * step))[c] if resumed else (<volatile V*> ZEROS)[0])
-    for r in range(1 if along_pixels else rows):
-        row[r] = patch + at[r]
+        for c in range(run * columns):
+            total[r * run * columns + c] = (
+                (<volatile V*> (<char*> sums + r * run * step))[c] if resumed else (<volatile V*> ZEROS)[0])
     for i in range(n_taps):
+        for r in range(1 if along_pixels else rows):
+            row[r] = patch + taps[i].x + at[r * run]
         w = weights + taps[i].weight * line
         t = 0
         while t + terms <= n_inner:    # what is done once a term but for the sums takes turns with them
@@ -73,21 +74,21 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
                 if rows < THIN_ROWS:
                     prefetch_to_second(ahead)
                     ahead += ahead_pitch
-                add_term(total, row, taps[i].x + inner[t + u], w + u * line, copy + u * copied, rows, columns,
-                         along_pixels, copies)
+                add_term(total, row, inner[t + u], pitch, w + u * line, copy + u * copied, rows, columns,
+                         run, along_pixels, copies)
             t += terms
             w += terms * line
             copy += terms * copied
         while t < n_inner and terms > 1:
             prefetch_to_second(ahead)
             ahead += ahead_pitch
-            add_term(total, row, taps[i].x + inner[t], w, copy, rows, columns, along_pixels, copies)
+            add_term(total, row, inner[t], pitch, w, copy, rows, columns, run, along_pixels, copies)
             t += 1
             w += line
             copy += copied
     for r in range(rows):
-        for c in range(columns):
-            (<volatile V*> (<char*> sums + r * step))[c] = total[r * columns + c]
+        for c in range(run * columns):
+            (<volatile V*> (<char*> sums + r * run * step))[c] = total[r * run * columns + c]
 
 
 cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
@@ -95,21 +96,24 @@ cdef inline void tile_rows(V* sums, const char* patch, const Py_ssize_t* at, con
                            Py_ssize_t step, const char* ahead, Py_ssize_t ahead_pitch, Py_ssize_t rows,
                            const int columns, const bint along_pixels) noexcept nogil:
     """`tile_of` with its rows made a constant, so that the sums they index are registers."""
-    if columns == 1 and not along_pixels and rows == THIN_ROWS:
+    if PAIRS and columns == 1 and not along_pixels and rows == 2 * PAIRS:
+        tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, PAIRS,
+                columns, 2, along_pixels, False)
+    elif columns == 1 and not along_pixels and rows == THIN_ROWS:
         tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL,
-                THIN_ROWS, columns, along_pixels, False)
+                THIN_ROWS, columns, 1, along_pixels, False)
     elif rows == (PIXEL_ROWS if along_pixels else FILTER_ROWS):
         tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead,
-                ahead_pitch, NULL, PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, along_pixels, False)
+                ahead_pitch, NULL, PIXEL_ROWS if along_pixels else FILTER_ROWS, columns, 1, along_pixels, False)
     elif rows == 4:
         tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 4,
-                columns, along_pixels, False)
+                columns, 1, along_pixels, False)
     elif rows == 2:
         tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 2,
-                columns, along_pixels, False)
+                columns, 1, along_pixels, False)
     else:
         tile_of(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, ahead_pitch, NULL, 1,
-                columns, along_pixels, False)
+                columns, 1, along_pixels, False)
 
 
 cdef inline Py_ssize_t rows_of_tile(Py_ssize_t left, Py_ssize_t most) noexcept nogil:
@@ -142,8 +146,8 @@ cdef inline void whole_tile_along_pixels(V* sums, const char* x, const Py_ssize_
     """A product of matrices: a whole tile, whose pixels, of all channels, are left at `copy` on the way."""
     cdef Tap tap = Tap(0, 0, 0, 0, 0)
     cdef Py_ssize_t at = 0
-    tile_of(sums, x, &at, &tap, 1, channels, n, weights, resumed, step, x, 0, copy, PIXEL_ROWS, PIXEL_COLUMNS, True,
-            True)
+    tile_of(sums, x, &at, &tap, 1, channels, n, weights, resumed, step, x, 0, copy, PIXEL_ROWS, PIXEL_COLUMNS, 1,
+            True, True)
 
 
 cdef inline void tile_along_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps,
