@@ -55,7 +55,7 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
     cdef V total[MAX_VECTORS]
     cdef const char* row[MAX_ROWS]
     cdef const char* w
-    cdef Py_ssize_t i, t, line = (
+    cdef Py_ssize_t i, t, x, line = (
         rows * element_size(sums) if along_pixels else columns * <Py_ssize_t> sizeof(V))
     cdef Py_ssize_t copied = columns * sizeof(V), pitch = at[1] - at[0] if run > 1 else 0
     cdef int r, c, u, terms = TERMS_A_TURN if rows < THIN_ROWS else 1
@@ -64,9 +64,14 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
         for c in range(run * columns):
             total[r * run * columns + c] = (
                 (<volatile V*> (<char*> sums + r * run * step))[c] if resumed else (<volatile V*> ZEROS)[0])
+    for r in range(1 if along_pixels else rows):
+        row[r] = patch + at[r * run]
     for i in range(n_taps):
-        for r in range(1 if along_pixels else rows):
-            row[r] = patch + taps[i].x + at[r * run]
+        x = taps[i].x
+        if run > 1:    # the way to a tap is in the pointers: no register is left for it
+            x = 0
+            for r in range(rows):
+                row[r] = patch + taps[i].x + at[r * run]
         w = weights + taps[i].weight * line
         t = 0
         while t + terms <= n_inner:    # what is done once a term but for the sums takes turns with them
@@ -74,7 +79,7 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
                 if rows < THIN_ROWS:
                     prefetch_to_second(ahead)
                     ahead += ahead_pitch
-                add_term(total, row, inner[t + u], pitch, w + u * line, copy + u * copied, rows, columns,
+                add_term(total, row, x + inner[t + u], pitch, w + u * line, copy + u * copied, rows, columns,
                          run, along_pixels, copies)
             t += terms
             w += terms * line
@@ -82,7 +87,7 @@ cdef inline void tile_of(V* sums, const char* patch, const Py_ssize_t* at, const
         while t < n_inner and terms > 1:
             prefetch_to_second(ahead)
             ahead += ahead_pitch
-            add_term(total, row, inner[t], pitch, w, copy, rows, columns, run, along_pixels, copies)
+            add_term(total, row, x + inner[t], pitch, w, copy, rows, columns, run, along_pixels, copies)
             t += 1
             w += line
             copy += copied
