@@ -224,6 +224,20 @@ def tile_edges(dtype, seed=0):
         yield Layer((1, c, *image), (k, c, kh, kw), stride, ((0, 0), (before, 0)))
 
 
+def thin_edges(seed=0):
+    """Layers of few filters whose rows, all samples' together, are around whole tiles of neighbours in pairs.
+
+    Some windows meet a border; others do not, and find small samples, or samples too large for that, where x has them.
+    """
+    rng = np.random.default_rng(seed)
+    rows = [(1, 9), (1, 19), (1, 20), (1, 22), (2, 5), (2, 10), (2, 11), (3, 10), (5, 4), (7, 3), (4, 14), (10, 10)]
+    for (h, w), c, padding in product(rows, (3, 17, 30), (0, 1)):
+        k, kernel, stride, dilation = (int(rng.integers(1, high + 1)) for high in (17, 3, 2, 2))
+        image = (max(1, stride * (n - 1) + dilation * (kernel - 1) + 1 - 2 * padding) for n in (h, w))
+        yield Layer((int(rng.integers(1, 4)), c, *image), (k, c, kernel, kernel), stride, padding, dilation)
+    yield Layer((2, 30, 25, 24), (12, 30, 3, 3))
+
+
 def depthwise_edges(dtype, seed=0):
     """Layers of as many groups as channels, with rows and numbers of channels around whole vectors."""
     rng = np.random.default_rng(seed)

@@ -24,6 +24,7 @@ from .layer_cases import (
     operands,
     pads,
     random_layer,
+    thin_edges,
     tile_edges,
 )
 
@@ -55,6 +56,13 @@ def test_paddings(dtype, padding_mode):
 def test_tile_edges(dtype, layout):
     for layer in tile_edges(dtype):
         agrees(layer, dtype, layer.weight[0], layout, with_bias=False)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_thin_edges(dtype, layout):
+    for layer in thin_edges():
+        agrees(layer, dtype, layer.weight[0], layout)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

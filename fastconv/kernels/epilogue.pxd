@@ -6,7 +6,7 @@ from fastconv.kernels.activation cimport activate
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport line_copier, line_copy, same_bits
 from fastconv.kernels.simd cimport (
-    CAN_TURN, FILTER_ROWS, V, add, add_spread, element_size, turn, vint32, vint64,
+    CAN_TURN, FILTER_ROWS, V, add, add_spread, element_size, turn_to, vint32, vint64,
 )
 
 cdef enum:
@@ -64,50 +64,49 @@ ctypedef fused Scalar:
 
 
 cdef inline void store_turned(const Epilogue* e, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
-                              const int rows) noexcept nogil:
-    """The pixels of a transposed tile, whose rows hold TURNED, filter by filter."""
+                              const int rows, const int width) noexcept nogil:
+    """The pixels of a transposed tile, whose rows hold `width`, filter by filter."""
     cdef Py_ssize_t f, step = e.step
     cdef char* to
     cdef int r
     for f in range(n):
         to = out + filter_offset(e.s, filter + f)
         if step == sizeof(turned[0]):
-            memcpy(to, turned + f * TURNED, rows * sizeof(turned[0]))
+            memcpy(to, turned + f * width, rows * sizeof(turned[0]))
         else:
             for r in range(rows):
-                (<Scalar*> (to + r * step))[0] = turned[f * TURNED + r]
+                (<Scalar*> (to + r * step))[0] = turned[f * width + r]
 
 
-cdef inline void store_rows(const Epilogue* e, const Scalar* turned, char* out, Py_ssize_t filter, Py_ssize_t n,
-                            Py_ssize_t rows) noexcept nogil:
-    """Constant rows: their copies are a few instructions."""
-    if rows == TURNED: store_turned(e, turned, out, filter, n, TURNED)
-    elif rows == FILTER_ROWS: store_turned(e, turned, out, filter, n, FILTER_ROWS)
-    elif rows == 4: store_turned(e, turned, out, filter, n, 4)
-    elif rows == 2: store_turned(e, turned, out, filter, n, 2)
-    else: store_turned(e, turned, out, filter, n, 1)
+cdef inline void turn_rows(const Epilogue* e, char* turned, const char* sums, char* out, Py_ssize_t filter,
+                           Py_ssize_t n, Py_ssize_t columns, Py_ssize_t size, const int rows,
+                           const int width) noexcept nogil:
+    """Some pixels of a tile, evenly spaced in out. Constant rows: their copies are a few instructions."""
+    cdef Py_ssize_t c
+    for c in range(columns):
+        if size == 4:
+            turn_to(<vint32*> turned + c * width, <const vint32*> sums + c, rows, columns, width)
+        else:
+            turn_to(<vint64*> turned + c * width, <const vint64*> sums + c, rows, columns, width)
+    if size == 4:
+        store_turned(e, <const uint32_t*> turned, out, filter, n, rows, width)
+    else:
+        store_turned(e, <const uint64_t*> turned, out, filter, n, rows, width)
 
 
 cdef inline Py_ssize_t pixels_to_turn(Py_ssize_t left) noexcept nogil:
-    """How many of the pixels left are transposed at once, of the numbers that `store_rows` knows."""
+    """How many of the pixels left are transposed at once, of the numbers that `turn_and_store` knows."""
     if left >= TURNED:
         return TURNED
     return FILTER_ROWS if left == FILTER_ROWS else (4 if left >= 4 else (2 if left >= 2 else 1))
 
 
 cdef inline void turn_and_store(const Epilogue* e, char* turned, const char* sums, char* out, Py_ssize_t filter,
-                                Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """A tile of pixels that are evenly spaced in out."""
-    cdef Py_ssize_t c
-    for c in range(columns):
-        if e.size == 4:
-            turn(<vint32*> turned + c * TURNED, <const vint32*> sums + c, rows, columns)
-        else:
-            turn(<vint64*> turned + c * TURNED, <const vint64*> sums + c, rows, columns)
-    if e.size == 4:
-        store_rows(e, <const uint32_t*> turned, out, filter, n, rows)
-    else:
-        store_rows(e, <const uint64_t*> turned, out, filter, n, rows)
+                                Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t size) noexcept nogil:
+    if rows == TURNED: turn_rows(e, turned, sums, out, filter, n, columns, size, TURNED, TURNED)
+    elif rows == FILTER_ROWS: turn_rows(e, turned, sums, out, filter, n, columns, size, FILTER_ROWS, TURNED)
+    elif rows == 4: turn_rows(e, turned, sums, out, filter, n, columns, size, 4, 4)
+    else: turn_rows(e, turned, sums, out, filter, n, columns, size, 2, 2)
 
 
 cdef inline void scatter_filters(const Epilogue* e, char* out, const char* sums, Py_ssize_t filter,
@@ -129,8 +128,9 @@ cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, ch
     cdef bint turns = e.same_bytes and CAN_TURN and e.size >= 4 and e.lanes > 1 and e.s.out_filter > step
     while r < rows:
         m = pixels_to_turn(rows - r)
-        if turns and out[r + m - 1] - out[r] == (m - 1) * step:
-            turn_and_store(e, turned, <const char*> (sums + r * columns), out[r], filter, n, m, columns)
+        if turns and m > 1 and out[r + m - 1] - out[r] == (m - 1) * step:
+            turn_and_store(e, turned, <const char*> (sums + r * columns), out[r], filter, n, m, columns,
+                           element_size(sums))
         else:
             m = 1
             scatter_filters(e, out[r], <const char*> (sums + r * columns), filter, n)

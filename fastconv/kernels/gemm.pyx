@@ -34,7 +34,7 @@ from fastconv.kernels.simd cimport (
     PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.tile cimport (
-    Ahead, MAX_VECTORS, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
+    MAX_VECTORS, Ahead, Factors, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
 )
 from fastconv.kernels.weights cimport pack_panel
 
@@ -60,21 +60,19 @@ cdef struct Part:
 
 # ---------------------------------------------------------------- tiles: functions of their own, for their registers
 
-cdef void sum_filters(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
-                      const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
-                      const Ahead* ahead, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    tile_along_filters(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, columns)
+cdef void sum_filters(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead, Py_ssize_t rows,
+                      Py_ssize_t columns) noexcept nogil:
+    tile_along_filters(sums, step, resumed, f, ahead, rows, columns)
 
 
-cdef void sum_pixels(V* sums, const char* patch, const Py_ssize_t* at, const Tap* taps, Py_ssize_t n_taps,
-                     const Py_ssize_t* inner, Py_ssize_t n_inner, const char* weights, bint resumed, Py_ssize_t step,
-                     const Ahead* ahead, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    tile_along_pixels(sums, patch, at, taps, n_taps, inner, n_inner, weights, resumed, step, ahead, rows, columns)
+cdef void sum_pixels(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead, Py_ssize_t rows,
+                     Py_ssize_t columns) noexcept nogil:
+    tile_along_pixels(sums, step, resumed, f, ahead, rows, columns)
 
 
-cdef void sum_and_copy_pixels(V* sums, const char* x, const Py_ssize_t* channels, Py_ssize_t n, const char* weights,
-                              bint resumed, Py_ssize_t step, const Ahead* ahead, char* copy) noexcept nogil:
-    whole_tile_along_pixels(sums, x, channels, n, weights, resumed, step, ahead, copy)
+cdef void sum_and_copy_pixels(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead,
+                              char* copy) noexcept nogil:
+    whole_tile_along_pixels(sums, step, resumed, f, ahead, copy)
 
 
 # ---------------------------------------------------------------- which taps a tile needs
@@ -165,8 +163,8 @@ cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part,
                        Py_ssize_t width) noexcept nogil:
     """A few pixels by a panel of vectors of filters."""
     cdef Py_ssize_t columns = width // p.lanes
-    sum_filters(sums, part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights,
-                not part.first, columns * sizeof(V), &part.ahead, place.pixels, columns)
+    cdef Factors f = Factors(part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights)
+    sum_filters(sums, columns * sizeof(V), not part.first, &f, &part.ahead, place.pixels, columns)
     if part.last:
         finish(sums, &p.epilogue, b.group, place.bank, filter, place.pixels, columns, False)
         store_pixels(sums, &p.epilogue, scratch.turned, scratch.out + place.index, filter, place.pixels, columns)
@@ -179,17 +177,19 @@ cdef void tile_pixels(V* sums, const Plan* p, const Block* b, Part* part, Scratc
     cdef Py_ssize_t columns = (place.pixels + p.lanes - 1) // p.lanes, step = columns * sizeof(V)
     cdef bint plain = (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL
                        and p.s.activation == IDENTITY and place.pixels == columns * p.lanes)
+    cdef Factors f = Factors(part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights)
+    if p.copies_tiles:
+        f.at = &AT_ITS_START
     part.ahead.results, part.ahead.step = <char*> sums, step
     if part.last and p.epilogue.store_in_place:
         part.ahead.results, part.ahead.step = scratch.out[place.index] + filter_offset(p.s, filter), p.s.out_filter
     if plain:    # sums are results: stored where they belong at once
         sums, step = <V*> part.ahead.results, part.ahead.step
     if part.copied != NULL:
-        sum_and_copy_pixels(sums, part.copied, scratch.in_x, part.inner, weights, not part.first, step, &part.ahead,
-                            scratch.patch)
+        f.patch, f.inner = part.copied, scratch.in_x
+        sum_and_copy_pixels(sums, step, not part.first, &f, &part.ahead, scratch.patch)
     else:
-        sum_pixels(sums, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps, n_taps,
-                   scratch.inner, part.inner, weights, not part.first, step, &part.ahead, width, columns)
+        sum_pixels(sums, step, not part.first, &f, &part.ahead, width, columns)
     if part.last and not plain:
         finish(sums, &p.epilogue, b.group, place.bank, filter, width, columns, True)
         store_filters(sums, &p.epilogue, scratch.out[place.index], filter, place.pixels, width, columns)

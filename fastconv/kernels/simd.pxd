@@ -17,6 +17,7 @@ cdef extern from * nogil:
       #define FC_PIXEL_ROWS 8      /* 8 x 3 sums, 3 columns of pixels */
       #define FC_PIXEL_COLUMNS 3
       #define FC_TERMS 2           /* gains 6 %; with 16 registers it loses as much */
+      #define FC_PAIRS 10          /* a pointer for two pixels: no more is there room for */
       #define FC_ZIP_LOW_32 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
       #define FC_ZIP_HIGH_32 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
       #define FC_ZIP_LOW_64 0, 8, 1, 9, 2, 10, 3, 11
@@ -52,6 +53,9 @@ cdef extern from * nogil:
     #endif
     #ifndef FC_TERMS
       #define FC_TERMS 1
+    #endif
+    #ifndef FC_PAIRS
+      #define FC_PAIRS 0
     #endif
     #define FC_THIN_ROWS 10    /* 8 sums is what the latency of a multiply-add asks for; 12 pixels take all registers */
     #if FC_BYTES == 16
@@ -161,6 +165,7 @@ cdef extern from * nogil:
         FILTER_ROWS "FC_FILTER_ROWS"     # pixels in a tile whose vectors run along filters
         FILTER_COLUMNS "FC_FILTER_COLUMNS"
         THIN_ROWS "FC_THIN_ROWS"         # pixels in such a tile if it has one column
+        PAIRS "FC_PAIRS"                 # of neighbours in a tile twice as long; 0 where registers are too few
         PIXEL_ROWS "FC_PIXEL_ROWS"       # filters in a tile whose vectors run along pixels
         PIXEL_COLUMNS "FC_PIXEL_COLUMNS"
         TERMS_A_TURN "FC_TERMS"          # of a tile's sums
@@ -356,22 +361,27 @@ ctypedef fused Word:
     vint64
 
 
-cdef inline void turn(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
-    """Transposes n <= 8 vectors, `step` apart, to rows of 8 elements: three perfect shuffles."""
+cdef inline void turn_to(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step, const int width) noexcept nogil:
+    """Transposes n <= width vectors, `step` apart, to rows of 2, 4 or 8 elements: one, two or three perfect shuffles."""
     cdef Word a[8]
     cdef Word b[8]
-    cdef int i
-    for i in range(8):
+    cdef int i, half = width // 2
+    for i in range(width):
         a[i] = rows[(i if i < n else 0) * step]
-    for _ in range(3):
-        for i in range(4):
+    for _ in range(3 if width == 8 else (2 if width == 4 else 1)):
+        for i in range(half):
             if Word is vint32:
-                b[2 * i] = zip_low_32(a[i], a[i + 4])
-                b[2 * i + 1] = zip_high_32(a[i], a[i + 4])
+                b[2 * i] = zip_low_32(a[i], a[i + half])
+                b[2 * i + 1] = zip_high_32(a[i], a[i + half])
             else:
-                b[2 * i] = zip_low_64(a[i], a[i + 4])
-                b[2 * i + 1] = zip_high_64(a[i], a[i + 4])
-        for i in range(8):
+                b[2 * i] = zip_low_64(a[i], a[i + half])
+                b[2 * i + 1] = zip_high_64(a[i], a[i + half])
+        for i in range(width):
             a[i] = b[i]
-    for i in range(8):
+    for i in range(width):
         to[i] = a[i]
+
+
+cdef inline void turn(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    """To rows of 8."""
+    turn_to(to, rows, n, step, 8)

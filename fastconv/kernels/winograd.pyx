@@ -37,7 +37,7 @@ from fastconv.kernels.lines cimport FLOAT32, FLOAT64
 from fastconv.kernels.patch cimport Cut, Patch, gather, item_target, outer_taps, patch_of, tap_offset
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, element_size, vdouble, vfloat
-from fastconv.kernels.tile cimport Ahead, Tap, rows_of_tile, tile_along_filters
+from fastconv.kernels.tile cimport Ahead, Factors, Tap, rows_of_tile, tile_along_filters
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
@@ -249,21 +249,21 @@ cdef void multiply(R* products, const Plan* p, Scratch* scratch, Py_ssize_t wind
     come from far.
     """
     cdef Tap tap = Tap(0, 0, 0, 0, 0)
-    cdef Ahead ahead = Ahead(weights, LINE, NULL, 0)
+    cdef Factors f = Factors(scratch.image + first * p.term_pitch, scratch.at, &tap, 1, scratch.inner, terms, weights)
+    cdef Ahead ahead = Ahead(NULL, LINE, NULL, 0)
     cdef Py_ssize_t element, q, rows, step = p.elements * columns
-    cdef const char* image = scratch.image + first * p.term_pitch
     for element in range(p.elements):
         q = 0
-        ahead.at = weights + pitch * sizeof(R)
+        ahead.at = f.weights + pitch * sizeof(R)
         while q < windows:
             rows = rows_of_tile(windows - q, FILTER_ROWS)
-            tile_along_filters(
-                products + q * step + element * columns, image, scratch.at + q, &tap, 1, scratch.inner, terms, weights,
-                first > 0, step * sizeof(R), &ahead, rows, columns)
+            f.at = scratch.at + q
+            tile_along_filters(products + q * step + element * columns, step * sizeof(R), first > 0, &f, &ahead, rows,
+                               columns)
             q += rows
             ahead.at += terms * LINE
-        weights += pitch * sizeof(R)
-        image += p.element_pitch
+        f.weights += pitch * sizeof(R)
+        f.patch += p.element_pitch
 
 
 cdef void multiply_in_use(R* products, const Plan* p, Scratch* scratch, Py_ssize_t windows, Py_ssize_t group,
