@@ -163,7 +163,9 @@ cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part,
                        Py_ssize_t width) noexcept nogil:
     """A few pixels by a panel of vectors of filters."""
     cdef Py_ssize_t columns = width // p.lanes
-    cdef Factors f = Factors(part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights)
+    cdef Factors f
+    f.patch, f.at = part.x, scratch.at + place.index
+    f.taps, f.n_taps, f.inner, f.n_inner, f.weights = taps, n_taps, scratch.inner, part.inner, weights
     sum_filters(sums, columns * sizeof(V), not part.first, &f, &part.ahead, place.pixels, columns)
     if part.last:
         finish(sums, &p.epilogue, b.group, place.bank, filter, place.pixels, columns, False)
@@ -177,9 +179,10 @@ cdef void tile_pixels(V* sums, const Plan* p, const Block* b, Part* part, Scratc
     cdef Py_ssize_t columns = (place.pixels + p.lanes - 1) // p.lanes, step = columns * sizeof(V)
     cdef bint plain = (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL
                        and p.s.activation == IDENTITY and place.pixels == columns * p.lanes)
-    cdef Factors f = Factors(part.x, scratch.at + place.index, taps, n_taps, scratch.inner, part.inner, weights)
-    if p.copies_tiles:
-        f.at = &AT_ITS_START
+    cdef Factors f    # set field by field: a copy of it would wait in line behind the results just stored
+    f.patch = part.x
+    f.at = &AT_ITS_START if p.copies_tiles else scratch.at + place.index
+    f.taps, f.n_taps, f.inner, f.n_inner, f.weights = taps, n_taps, scratch.inner, part.inner, weights
     part.ahead.results, part.ahead.step = <char*> sums, step
     if part.last and p.epilogue.store_in_place:
         part.ahead.results, part.ahead.step = scratch.out[place.index] + filter_offset(p.s, filter), p.s.out_filter
