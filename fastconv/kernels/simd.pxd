@@ -362,7 +362,7 @@ ctypedef fused Word:
 
 
 cdef inline void turn_to(Word* to, const Word* rows, Py_ssize_t n, Py_ssize_t step, const int width) noexcept nogil:
-    """Transposes n <= width vectors, `step` apart, to rows of 2, 4 or 8 elements: one, two or three perfect shuffles."""
+    """Transposes n <= width vectors, `step` apart, to rows of 2, 4 or 8 elements: 1, 2 or 3 perfect shuffles."""
     cdef Word a[8]
     cdef Word b[8]
     cdef int i, half = width // 2
