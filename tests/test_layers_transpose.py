@@ -94,6 +94,14 @@ def test_sizes_without_output_size(dtype):
                     agree("conv_transpose", y, w, bias, **where, message=layer)
 
 
+@pytest.mark.parametrize("dtype", "fdil")
+def test_rows_and_samples_unevenly_spaced(dtype):
+    """The second rows of a phase, one column wide: 2 and then 10 elements on, where columns of a phase are 4 apart."""
+    x, w = numbers((2, 3, 2, 1), dtype, 1), numbers((3, 2, 3, 1), dtype, 2)
+    for dilation in 1, 2:
+        agree("conv_transpose", x, w, stride=(2, 4), dilation=(1, dilation))
+
+
 def test_size_by_name():
     """"same" undoes the stride, however long the kernel; the others pad as they say."""
     for n, kernel, stride, dilation in product((1, 4, 7), (1, 2, 3, 6), (1, 2, 5), (1, 3)):

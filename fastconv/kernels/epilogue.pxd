@@ -122,6 +122,16 @@ cdef inline void scatter_filters(const Epilogue* e, char* out, const char* sums,
         n -= m
 
 
+cdef inline bint in_step(char* const* out, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    """Whether results are evenly spaced in out. The last one does not tell: rows and samples may make up for each
+    other."""
+    cdef Py_ssize_t i
+    for i in range(1, n):
+        if out[i] != out[0] + i * step:
+            return False
+    return True
+
+
 cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, char** out, Py_ssize_t filter,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """Pixel r goes to out[r]; `turned` is room for the tile transposed, TURNED pixels of it."""
@@ -129,7 +139,7 @@ cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, ch
     cdef bint turns = e.same_bytes and CAN_TURN and e.size >= 4 and e.lanes > 1 and e.s.out_filter > step
     while r < rows:
         m = pixels_to_turn(rows - r)
-        if turns and out[r + m - 1] - out[r] == (m - 1) * step:
+        if turns and in_step(out + r, m, step):
             turn_and_store(e, turned, <const char*> (sums + r * columns), out[r], filter, n, m, columns)
         else:
             m = 1
