@@ -8,6 +8,7 @@ from fastconv._isa import isa, kernels
 from fastconv._workers import threads
 from fastconv.kernels import indices, spread
 
+from fastconv._layer_geometry cimport Transposed
 from fastconv._tiled_geometry cimport Tiled
 from fastconv.kernels.layer cimport INPUT, RESULT, Convolution, Layer
 from fastconv.kernels.pooling cimport Pooling
@@ -138,7 +139,8 @@ cdef str _sum_chosen(Convolution problem):
     """The direction of the tiles that win."""
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis] // s.banks.tiles[axis]
+    cdef Py_ssize_t lanes = _VECTOR // problem.element_size
+    cdef Py_ssize_t run = s.out_size[axis] // (s.banks.tiles[axis] * s.up[axis])
     cdef double terms = problem.terms, along_filters, along_pixels
     if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
         return "filters"
@@ -236,6 +238,29 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
             _save_products(problem, count, packed)
         else:
             _sum(problem, count, packed)
+
+
+# ---------------------------------------------------------------- transposed layers
+
+cdef bint _weaves(Transposed layer, algorithm):
+    """Whether the phases of the stride are computed together, which only the plain sums can."""
+    cdef tuple stride = layer.window.stride, kernel = layer.window.kernel
+    cdef int last = layer.window.rank - 1
+    if max(stride) == 1 or algorithm == "winograd" or algorithm == "depthwise":
+        return False
+    if algorithm != "auto":
+        return True
+    if layer.weight.shape[2] == 1:    # one channel
+        return False
+    if kernel[last] <= 2 * stride[last]:    # no phase has three columns
+        return True
+    return not any([_chosen(phase) == "winograd" for phase in layer.layers(False)])
+
+
+def run_transposed(Transposed layer, algorithm, workers):
+    """Compute a transposed layer, or a gradient by an input."""
+    check_algorithm(algorithm)
+    run_layers(layer.layers(_weaves(layer, algorithm)), algorithm, workers)
 
 
 # ---------------------------------------------------------------- tiled layers

@@ -5,8 +5,10 @@ from libc.string cimport memcpy
 from fastconv.kernels.activation cimport activate
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport line_copier, line_copy, same_bits
+from fastconv.kernels.patch cimport copy_row
 from fastconv.kernels.simd cimport (
-    CAN_TURN, FILTER_ROWS, V, add, add_spread, element_size, prefetch, turn, vint32, vint64,
+    CAN_TURN, FILTER_ROWS, V, Word, add, add_spread, element_size, prefetch, turn, vint32, vint64, zip_high_32,
+    zip_high_64, zip_low_32, zip_low_64,
 )
 
 cdef enum:
@@ -18,9 +20,11 @@ cdef struct Epilogue:
     Py_ssize_t lanes
     Py_ssize_t filters         # of a group, those of imaginary parts counted
     bint same_bytes            # results are stored as they are
-    bint store_in_place        # and whole vectors of them, along pixels
+    bint store_in_place        # and side by side, along pixels
     Py_ssize_t step            # bytes from a result to its neighbour of the same bank
+    Py_ssize_t woven           # phases that take turns along a row
     line_copy scatter
+    line_copy weave
 
 
 cdef inline Epilogue epilogue_of(const Layer* s, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
@@ -30,7 +34,8 @@ cdef inline Epilogue epilogue_of(const Layer* s, Py_ssize_t size, Py_ssize_t lan
     e.same_bytes = same_bits(s.out_element, s.element)
     e.store_in_place = e.same_bytes and s.planes == 1 and s.out_stride[s.rank - 1] == size
     e.step = s.out_stride[s.rank - 1] * s.banks.tiles[s.rank - 1]
-    e.scatter = line_copier(s.element, s.out_element)
+    e.woven = s.up[s.rank - 1]
+    e.scatter, e.weave = line_copier(s.element, s.out_element), line_copier(s.element, s.element)
     return e
 
 
@@ -123,18 +128,18 @@ cdef inline void scatter_filters(const Epilogue* e, char* out, const char* sums,
 
 
 cdef inline bint in_step(char* const* out, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
-    """Whether results are evenly spaced in out. The last one does not tell: rows and samples may make up for each
-    other."""
+    """Whether results are evenly spaced in out, none missing. The last one does not tell: rows and samples may make up
+    for each other."""
     cdef Py_ssize_t i
-    for i in range(1, n):
-        if out[i] != out[0] + i * step:
+    for i in range(n):
+        if out[i] == NULL or out[i] != out[0] + i * step:
             return False
     return True
 
 
 cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, char** out, Py_ssize_t filter,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """Pixel r goes to out[r]; `turned` is room for the tile transposed, TURNED pixels of it."""
+    """Result r goes to out[r], if there is one; `turned` is room for the tile transposed, TURNED pixels of it."""
     cdef Py_ssize_t r = 0, m, n = min(columns * e.lanes, e.filters - filter), step = e.step
     cdef bint turns = e.same_bytes and CAN_TURN and e.size >= 4 and e.lanes > 1 and e.s.out_filter > step
     while r < rows:
@@ -143,7 +148,8 @@ cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, ch
             turn_and_store(e, turned, <const char*> (sums + r * columns), out[r], filter, n, m, columns)
         else:
             m = 1
-            scatter_filters(e, out[r], <const char*> (sums + r * columns), filter, n)
+            if out[r] != NULL:
+                scatter_filters(e, out[r], <const char*> (sums + r * columns), filter, n)
         r += m
 
 
@@ -157,17 +163,44 @@ cdef inline void fetch_pixels(const Epilogue* e, const char* out, Py_ssize_t fil
 
 # ---------------------------------------------------------------- a tile whose rows are filters
 
-cdef inline void store_filters(V* sums, const Epilogue* e, char* out, Py_ssize_t filter, Py_ssize_t pixels,
-                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    cdef Py_ssize_t r, c, step = e.s.out_stride[e.s.rank - 1]
+cdef inline void zip_phases(const Word* sums, Word* to, Py_ssize_t columns) noexcept nogil:
+    """Two of them."""
+    cdef Py_ssize_t c
+    for c in range(columns):
+        if Word is vint32:
+            to[2 * c], to[2 * c + 1] = zip_low_32(sums[c], sums[columns + c]), zip_high_32(sums[c], sums[columns + c])
+        else:
+            to[2 * c], to[2 * c + 1] = zip_low_64(sums[c], sums[columns + c]), zip_high_64(sums[c], sums[columns + c])
+
+
+cdef inline void weave(const Epilogue* e, const char* sums, char* to, Py_ssize_t columns) noexcept nogil:
+    """Elements of `columns` vectors of each phase, in turn."""
+    cdef Py_ssize_t phase, n = columns * e.lanes
+    if e.woven == 2 and CAN_TURN and e.lanes > 1 and e.size == 4:
+        zip_phases(<const vint32*> sums, <vint32*> to, columns)
+    elif e.woven == 2 and CAN_TURN and e.lanes > 1 and e.size == 8:
+        zip_phases(<const vint64*> sums, <vint64*> to, columns)
+    else:
+        for phase in range(e.woven):
+            e.weave(to + phase * e.size, e.woven * e.size, sums + phase * n * e.size, e.size, n)
+
+
+cdef inline void store_filters(V* sums, const Epilogue* e, char* turned, char* out, Py_ssize_t filter,
+                               Py_ssize_t pixels, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """Of `columns` vectors of each phase; `turned` is room for the phases of a row."""
+    cdef Py_ssize_t r
     cdef char* to
+    cdef const char* row
     for r in range(rows):
         to = out + filter_offset(e.s, filter + r)
-        if e.store_in_place and pixels == columns * e.lanes:
-            for c in range(columns):
-                (<V*> to)[c] = sums[r * columns + c]
+        row = <const char*> (sums + r * columns * e.woven)
+        if e.woven > 1:
+            weave(e, row, turned, columns)
+            row = turned
+        if e.store_in_place:
+            copy_row(to, row, pixels * e.size)
         else:
-            e.scatter(to, step, <char*> (sums + r * columns), e.size, pixels)
+            e.scatter(to, e.s.out_stride[e.s.rank - 1], row, e.size, pixels)
 
 
 cdef inline void fetch_filters(const Epilogue* e, const char* out, Py_ssize_t filter, Py_ssize_t rows,

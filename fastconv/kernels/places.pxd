@@ -2,9 +2,9 @@
 
 One that would reach too far is moved back over its neighbour: the same bits.
 """
-from fastconv.kernels.blocks cimport Block
+from fastconv.kernels.blocks cimport Block, of_phase
 from fastconv.kernels.layer cimport Layer
-from fastconv.kernels.patch cimport item_origin, item_target
+from fastconv.kernels.patch cimport first_met, item_origin, item_target
 from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch
 from fastconv.kernels.simd cimport PIXEL_COLUMNS
 from fastconv.kernels.tile cimport rows_of_tile
@@ -17,15 +17,17 @@ cdef inline Py_ssize_t row_at(const Plan* p, const Block* b, Py_ssize_t item, Py
     if not (p.copies_tiles or p.in_place):
         return item * p.patch.item_pitch + row * p.patch.rows.out_step * p.patch.row_pitch
     return (item_origin(s, b.item + item) - s.x + b.group * s.x_group
-            + (b.column * s.stride[axis] - s.offset[axis]) * s.x_stride[axis]
-            + ((b.row + row) * s.stride[axis - 1] - s.offset[axis - 1]) * s.x_stride[axis - 1])
+            + (b.column * s.stride[axis] + first_met(s, axis, 0)) * s.x_stride[axis]
+            + ((b.row + row) * s.stride[axis - 1] + first_met(s, axis - 1, 0)) * s.x_stride[axis - 1])
 
 
-cdef inline char* row_target(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row) noexcept nogil:
+cdef inline char* row_target(const Plan* p, const Block* b, Py_ssize_t item, Py_ssize_t row,
+                             Py_ssize_t row_phase) noexcept nogil:
     """And in out."""
     cdef int axis = p.s.rank - 1
     return (item_target(p.s, b.item + item) + b.group * p.s.out_group
-            + (b.row + row) * p.s.out_stride[axis - 1] + b.column * p.s.out_stride[axis])
+            + ((b.row + row) * p.row_phases + row_phase) * p.s.out_stride[axis - 1]
+            + b.column * p.woven * p.s.out_stride[axis])
 
 
 # Of the rows, or the columns, of a block those that use one bank: first, first + step, ...
@@ -60,67 +62,95 @@ cdef inline Place place_of(const Block* b, const Turns* rows, const Turns* colum
     return place
 
 
+cdef inline void list_row(const Plan* p, const Block* b, Py_ssize_t at, char* out, const Turns* columns,
+                          Py_ssize_t* to_at, char** to_out) noexcept nogil:
+    """Where a row's pixels are in the patch and, those of each phase of columns, in out."""
+    cdef Py_ssize_t step = p.patch.columns.out_step * p.patch.column_pitch, i, column, phase
+    cdef Py_ssize_t stride = p.s.out_stride[p.s.rank - 1], left = p.s.out_size[p.s.rank - 1] - b.column * p.woven
+    for i in range(columns.n):
+        column = columns.first + i * columns.step
+        to_at[i] = at + column * step
+        column *= p.woven
+        for phase in range(p.woven):
+            to_out[i * p.woven + phase] = out + (column + phase) * stride if column + phase < left else NULL
+
+
 cdef inline Py_ssize_t list_pixels(const Plan* p, const Block* b, Scratch* scratch, const Turns* rows,
-                                   const Turns* columns, Py_ssize_t index) noexcept nogil:
-    """Where a bank's pixels are in the patch and in out, from `index` on in the tables. Returns how many."""
-    cdef Py_ssize_t n = index, item, row, column, at
-    cdef char* out
+                                   const Turns* columns, Py_ssize_t row_phase, Py_ssize_t index) noexcept nogil:
+    """Where a bank's pixels are, or those of a phase of rows, from `index` on in the tables. Returns how many."""
+    cdef Py_ssize_t n = index, item, row, i
     for item in range(b.items):
-        for row in range(rows.n):
-            at = row_at(p, b, item, rows.first + row * rows.step)
-            out = row_target(p, b, item, rows.first + row * rows.step)
-            for column in range(columns.n):
-                scratch.at[n] = at + (columns.first + column * columns.step) * (
-                    p.patch.columns.out_step * p.patch.column_pitch)
-                scratch.out[n] = out + (columns.first + column * columns.step) * p.s.out_stride[p.s.rank - 1]
-                n += 1
+        for i in range(rows.n):
+            row = rows.first + i * rows.step
+            list_row(p, b, row_at(p, b, item, row), row_target(p, b, item, row, row_phase), columns, scratch.at + n,
+                     scratch.out + n * p.woven)
+            n += columns.n
     return n - index
 
 
+cdef inline Py_ssize_t rows_of_phase(const Plan* p, const Block* b, Py_ssize_t row_phase) noexcept nogil:
+    """Of a block: at the end of out, a phase may have one less."""
+    return min(b.rows, of_phase(p.s, p.s.rank - 2, row_phase) - b.row)
+
+
 cdef inline Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
-    """Tiles of a few pixels of one bank, wherever in the block they are. Returns how many."""
-    cdef Py_ssize_t tile = p.s.banks.tiles[p.s.rank - 1], index = 0, bank, pixels, q, taken, n = 0
+    """Tiles of a few pixels of one bank, wherever in the block they are, phase by phase of rows. Returns how many."""
+    cdef Py_ssize_t tile = p.s.banks.tiles[p.s.rank - 1], index = 0, bank, phase, pixels, q, taken, n = 0
     cdef Turns rows, columns
     for bank in range(p.banks):
         scratch.first_place[bank] = n
-        rows = turns_of(bank // tile, p.s.banks.tiles[p.s.rank - 2], b.row, b.rows)
         columns = turns_of(bank % tile, tile, b.column, b.columns)
-        pixels, q = list_pixels(p, b, scratch, &rows, &columns, index), 0
-        while q < pixels:
-            taken = rows_of_tile(pixels - q, p.tile_rows)
-            if pixels >= p.tile_rows:
-                taken = p.tile_rows
-                q = min(q, pixels - taken)
-            scratch.places[n] = place_of(b, &rows, &columns, q, taken)
-            scratch.places[n].bank, scratch.places[n].index = bank, index + q
-            q += taken
-            n += 1
-        index += pixels
+        for phase in range(p.row_phases):
+            rows = turns_of(bank // tile, p.s.banks.tiles[p.s.rank - 2], b.row, rows_of_phase(p, b, phase))
+            pixels, q = list_pixels(p, b, scratch, &rows, &columns, phase, index), 0
+            while q < pixels:
+                taken = rows_of_tile(pixels - q, p.tile_rows)
+                if pixels >= p.tile_rows:
+                    taken = p.tile_rows
+                    q = min(q, pixels - taken)
+                scratch.places[n] = place_of(b, &rows, &columns, q, taken)
+                scratch.places[n].bank, scratch.places[n].row_phase, scratch.places[n].index = bank, phase, index + q
+                q += taken
+                n += 1
+            index += pixels
     scratch.first_place[p.banks] = n
     return n
 
 
-cdef inline Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
-    """Tiles of vectors of pixels of a row. Returns how many."""
-    cdef Py_ssize_t length = b.columns, run, q, n = 0, columns, at
+cdef inline Py_ssize_t results_of(const Plan* p, const Place* place) noexcept nogil:
+    """Of a tile along pixels, in all phases of columns."""
+    return min(place.pixels * p.woven, p.s.out_size[p.s.rank - 1] - place.column * p.woven)
+
+
+cdef inline Py_ssize_t find_runs_of_row(const Plan* p, const Block* b, Scratch* scratch, Py_ssize_t item,
+                                        Py_ssize_t row, Py_ssize_t row_phase, Py_ssize_t n) noexcept nogil:
+    """Tiles of vectors of pixels of a row, the n-th and those after it. Returns how many there are then."""
+    cdef Py_ssize_t q = 0, columns, at = row_at(p, b, item, row)
+    cdef char* out = row_target(p, b, item, row, row_phase)
     cdef Turns all_rows = Turns(0, b.rows, 1), all_columns = Turns(0, b.columns, 1)
-    cdef char* out
-    for run in range(b.items * b.rows):
-        at, out = row_at(p, b, run // b.rows, run % b.rows), row_target(p, b, run // b.rows, run % b.rows)
-        q = 0
-        while q < length:
-            columns = min(PIXEL_COLUMNS, (length - q + p.lanes - 1) // p.lanes)
-            if p.copies_tiles:    # nothing is read beyond x, and a vector may reach back into the block before
-                columns = max(1, min(columns, length // p.lanes))
-                q = min(q, length - columns * p.lanes)
-            else:
-                q = max(0, min(q, length - columns * p.lanes))
-            scratch.places[n] = place_of(b, &all_rows, &all_columns, run * length + q,
-                                         min(length - q, columns * p.lanes))
-            scratch.places[n].bank, scratch.places[n].index = 0, n
-            scratch.at[n] = at + q * p.size
-            scratch.out[n] = out + q * p.s.out_stride[p.s.rank - 1]
-            q += columns * p.lanes
-            n += 1
+    while q < b.columns:
+        columns = min(PIXEL_COLUMNS, (b.columns - q + p.lanes - 1) // p.lanes)
+        if p.copies_tiles:    # nothing is read beyond x, and a vector may reach back into the block before
+            columns = max(1, min(columns, b.columns // p.lanes))
+            q = min(q, b.columns - columns * p.lanes)
+        else:
+            q = max(0, min(q, b.columns - columns * p.lanes))
+        scratch.places[n] = place_of(b, &all_rows, &all_columns, (item * b.rows + row) * b.columns + q,
+                                     min(b.columns - q, columns * p.lanes))
+        scratch.places[n].bank, scratch.places[n].row_phase, scratch.places[n].index = 0, row_phase, n
+        scratch.at[n] = at + q * p.size
+        scratch.out[n * p.woven] = out + q * p.woven * p.s.out_stride[p.s.rank - 1]
+        q += columns * p.lanes
+        n += 1
+    return n
+
+
+cdef inline Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
+    """Of all rows, phase by phase. Returns how many."""
+    cdef Py_ssize_t phase, item, row, n = 0
+    for phase in range(p.row_phases):
+        for item in range(b.items):
+            for row in range(rows_of_phase(p, b, phase)):
+                n = find_runs_of_row(p, b, scratch, item, row, phase, n)
     scratch.first_place[0], scratch.first_place[1] = 0, n
     return n
