@@ -185,22 +185,37 @@ cdef inline void weave(const Epilogue* e, const char* sums, char* to, Py_ssize_t
             e.weave(to + phase * e.size, e.woven * e.size, sums + phase * n * e.size, e.size, n)
 
 
-cdef inline void store_filters(V* sums, const Epilogue* e, char* turned, char* out, Py_ssize_t filter,
-                               Py_ssize_t pixels, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """Of `columns` vectors of each phase; `turned` is room for the phases of a row."""
-    cdef Py_ssize_t r
-    cdef char* to
+# Where the pixels of a tile are in out.
+cdef struct Rows:
+    Py_ssize_t left            # pixels of the first row; others are in rows below
+    Py_ssize_t pixels          # of a whole row
+    Py_ssize_t results         # of a whole row, of all phases: the last pixel may lack some
+    Py_ssize_t step            # bytes from a row to the next
+
+
+cdef inline void store_filters(const V* sums, const Epilogue* e, const Rows* out_rows, char* woven, char* out,
+                               Py_ssize_t filter, Py_ssize_t pixels, Py_ssize_t rows,
+                               Py_ssize_t columns) noexcept nogil:
+    """Of `columns` vectors of each phase; `woven` is room for as many as there are."""
+    cdef Py_ssize_t step = e.s.out_stride[e.s.rank - 1], left = out_rows.left, pitch = columns * e.woven, before, n, r
     cdef const char* row
-    for r in range(rows):
-        to = out + filter_offset(e.s, filter + r)
-        row = <const char*> (sums + r * columns * e.woven)
-        if e.woven > 1:
-            weave(e, row, turned, columns)
-            row = turned
-        if e.store_in_place:
-            copy_row(to, row, pixels * e.size)
-        else:
-            e.scatter(to, e.s.out_stride[e.s.rank - 1], row, e.size, pixels)
+    if e.woven > 1:
+        for r in range(rows):
+            weave(e, <const char*> (sums + r * pitch), woven + r * pitch * sizeof(V), columns)
+        sums = <const V*> woven
+    row = <const char*> sums
+    while pixels > 0:
+        before = (out_rows.pixels - left) * e.woven
+        n = min(min(pixels, left) * e.woven, out_rows.results - before)
+        for r in range(rows):
+            if e.store_in_place:
+                copy_row(out + filter_offset(e.s, filter + r), row + r * pitch * sizeof(V), n * e.size)
+            else:
+                e.scatter(out + filter_offset(e.s, filter + r), step, row + r * pitch * sizeof(V), e.size, n)
+        out += out_rows.step - before * step
+        row += left * e.woven * e.size
+        pixels -= left
+        left = out_rows.pixels
 
 
 cdef inline void fetch_filters(const Epilogue* e, const char* out, Py_ssize_t filter, Py_ssize_t rows,

@@ -22,7 +22,7 @@ from libc.stdlib cimport free, malloc
 from fastconv.kernels.blocks cimport Block, aligned, block_at, blocks
 from fastconv.kernels.border cimport whole
 from fastconv.kernels.epilogue cimport (
-    fetch_filters, fetch_pixels, filter_offset, finish, store_filters, store_pixels,
+    Rows, fetch_filters, fetch_pixels, filter_offset, finish, store_filters, store_pixels,
 )
 from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch, laid_out, panel_width, planned, prepared
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
@@ -30,7 +30,7 @@ from fastconv.kernels.lines cimport BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, 
 from fastconv.kernels.patch cimport (
     Cut, element_met, elements_met, first_met, gather, next_cut, outer_origin, tap_offset, terms_of,
 )
-from fastconv.kernels.places cimport find_pixels, find_runs, results_of
+from fastconv.kernels.places cimport find_pixels, find_runs
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
     PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
@@ -132,15 +132,16 @@ cdef inline const Tap* taps_of(const Plan* p, const Part* part, Scratch* scratch
     return taps
 
 
-cdef Py_ssize_t list_taps(const Plan* p, const Cut* cut, Tap* taps, Py_ssize_t phase) noexcept nogil:
-    """The taps at which outputs of a phase meet elements of x. Returns how many."""
+cdef Py_ssize_t list_taps(const Plan* p, const Cut* cut, Tap* taps, Py_ssize_t row_phase,
+                          Py_ssize_t phase) noexcept nogil:
+    """The taps at which outputs of a phase of rows and of columns meet elements of x. Returns how many."""
     cdef int axis = p.s.rank - 1
     cdef Py_ssize_t n = 0, t = 0, outer, row, column, x, y
     for outer in range(cut.outers):
         for row in range(cut.rows):
+            y = element_met(p.s, axis - 1, row_phase, cut.row, row)
             for column in range(cut.columns):
-                y = element_met(p.s, axis - 1, phase // p.woven, cut.row, row)
-                x = element_met(p.s, axis, phase % p.woven, cut.column, column)
+                x = element_met(p.s, axis, phase, cut.column, column)
                 if x >= 0 and y >= 0:
                     taps[n] = Tap(tap_offset(&p.patch, outer, y, x), t * cut.channels, outer, y, x)
                     n += 1
@@ -154,7 +155,7 @@ cdef void list_terms(const Plan* p, Part* part, Scratch* scratch) noexcept nogil
     cdef Py_ssize_t n = 0, phases = p.row_phases * p.woven, phase, c, t
     for phase in range(phases):
         scratch.first_tap[phase] = n
-        n += list_taps(p, cut, scratch.taps + n, phase)
+        n += list_taps(p, cut, scratch.taps + n, phase // p.woven, phase % p.woven)
     scratch.first_tap[phases] = n
     part.inner = cut.channels
     for c in range(cut.channels):
@@ -210,39 +211,49 @@ cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part,
         store_pixels(sums, &p.epilogue, scratch.turned, out, filter, results, columns)
 
 
-cdef inline bint is_plain(const Plan* p, Py_ssize_t pixels) noexcept nogil:
+cdef inline Rows rows_of(const Plan* p, const Block* b, const Place* place) noexcept nogil:
+    """Where a tile along pixels is in out."""
+    cdef int axis = p.s.rank - 1
+    return Rows(place.left, b.columns, min(b.columns * p.woven, p.s.out_size[axis] - b.column * p.woven),
+                p.row_phases * p.s.out_stride[axis - 1])
+
+
+cdef inline bint is_plain(const Plan* p, const Place* place, Py_ssize_t columns) noexcept nogil:
     """Whether the sums of a tile along pixels are results, whole vectors of them."""
     return (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL and p.s.activation == IDENTITY
-            and p.woven == 1 and pixels % p.lanes == 0)
+            and p.woven == 1 and place.pixels == columns * p.lanes and place.pixels <= place.left)
 
 
-cdef void tile_pixels(V* sums, const Plan* p, const Block* b, const Part* part, Scratch* scratch, const Place* place,
+cdef void tile_pixels(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                       const char* weights, Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """A panel of a few filters by vectors of pixels, of each phase of columns: [filter][phase][vector]."""
     cdef Py_ssize_t columns = (place.pixels + p.lanes - 1) // p.lanes, step = p.woven * columns * sizeof(V)
     cdef Py_ssize_t phase, n_taps
-    cdef bint plain = is_plain(p, place.pixels)
+    cdef bint plain = is_plain(p, place, columns)
     cdef char* out = scratch.out[place.index * p.woven]
     cdef const Tap* taps
+    cdef Rows rows
     if part.last and p.epilogue.store_in_place:
         fetch_filters(&p.epilogue, out, filter, width, p.woven * columns)
     if plain:    # stored where they belong at once
         sums, step = <V*> (out + filter_offset(p.s, filter)), p.s.out_filter
     for phase in range(p.woven):
-        if part.copied != NULL:
-            sum_and_copy_pixels(sums, part.copied, scratch.in_x, part.inner, weights, not part.first, step,
-                                scratch.patch)
-            continue
         taps = taps_of(p, part, scratch, place, phase, &n_taps)
+        if part.copied != NULL:
+            sum_and_copy_pixels(sums + phase * columns, part.copied, scratch.in_x, part.inner,
+                                weights + taps.weight * width * p.size, not part.first, step, scratch.patch)
+            part.copied = NULL
+            continue
         sum_pixels(sums + phase * columns, part.x, &AT_ITS_START if p.copies_tiles else scratch.at + place.index, taps,
                    n_taps, scratch.inner, part.inner, weights, not part.first, step, part.ahead, part.ahead_pitch,
                    width, columns)
     if part.last and not plain:
+        rows = rows_of(p, b, place)
         finish(sums, &p.epilogue, b.group, place.bank, filter, width, p.woven * columns, True)
-        store_filters(sums, &p.epilogue, scratch.turned, out, filter, results_of(p, place), width, columns)
+        store_filters(sums, &p.epilogue, &rows, scratch.turned, out, filter, place.pixels, width, columns)
 
 
-cdef V* add_tile(V* sums, const Plan* p, const Block* b, const Part* part, Scratch* scratch, const Place* place,
+cdef V* add_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                  const char* weights, Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """Adds a part of the sum to one tile. Returns where the next one's sums are."""
     if p.along_pixels:
@@ -309,7 +320,6 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
             line += LINE
         sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, 0, filter, width),
                         filter, width)
-        part.copied = NULL
         filter += width
     return sums
 

@@ -58,13 +58,14 @@ cdef struct Place:
     Py_ssize_t bank
     Py_ssize_t row_phase
     Py_ssize_t pixels
+    Py_ssize_t left            # along pixels: those of its row from the first on; others are in rows below
     Py_ssize_t index           # in `at`, and in `out` times the phases of columns
 
 cdef struct Scratch:
     char* patch
     char* weights
     char* sums
-    char* turned               # a tile transposed
+    char* turned               # a tile transposed, or its phases woven
     Place* places              # of the block's tiles
     Py_ssize_t* first_place    # of each bank
     Py_ssize_t* at             # by pixel (by tile, along pixels): where it is in the patch
@@ -83,10 +84,11 @@ cdef inline Py_ssize_t panel_width(const Plan* p, Py_ssize_t filters) noexcept n
 
 
 cdef inline bint is_product(const Layer* s, Py_ssize_t size) noexcept nogil:
-    """Whether the layer is a product of matrices, and the pixels in x are side by side and what is computed with."""
+    """Whether each phase is a product of matrices, and the pixels in x are side by side and what is computed with."""
     cdef int axis = s.rank - 1, i
     for i in range(s.rank):
-        if s.kernel_size[i] != 1 or s.stride[i] != 1 or s.offset[i] != 0 or s.out_size[i] != s.x_size[i]:
+        if (s.kernel_size[i] != s.up[i] or s.stride[i] != 1 or s.offset[i] != s.up[i] - 1
+                or of_phase(s, i, 0) != s.x_size[i]):
             return False
     return (s.rank == 2 and s.planes == 1 and s.x_stride[axis] == size and same_bits(s.x_element, s.element)
             and s.element != BOOL)
@@ -173,7 +175,7 @@ cdef inline Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint
     p.tile_rows = THIN_ROWS if p.panel == lanes else FILTER_ROWS
     p.padded_filters = p.grid.filters if along_pixels else whole(p.grid.filters, lanes)
     p.epilogue = epilogue_of(s, size, lanes)
-    p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.out_size[1] >= lanes
+    p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.x_size[1] >= lanes
     p.in_place = not along_pixels and fills_a_patch(s, size)
     p.cut = cut_of(s, TERMS)
     p.terms = s.channels * s.planes * outer_taps(s) * s.kernel_size[axis - 1] * s.kernel_size[axis]
@@ -207,7 +209,7 @@ cdef inline Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     s.weights = s.patch + whole(p.grid.items * p.patch.item_pitch, 64) + SLACK
     s.sums = s.weights + whole(p.packed_bytes, 64)
     s.turned = s.sums + p.sums_bytes
-    s.places = <Place*> (s.turned + SLACK)
+    s.places = <Place*> (s.turned + MAX_VECTORS * p.woven * p.lanes * p.size + SLACK)
     s.first_place = <Py_ssize_t*> (s.places + pixels)
     s.at = s.first_place + p.banks + 1
     s.out = <char**> (s.at + pixels)

@@ -100,8 +100,10 @@ cdef struct Patch:
 
 cdef inline Py_ssize_t first_met(const Layer* s, int axis, Py_ssize_t tap) noexcept nogil:
     """The first element of x that outputs from the first on meet at taps from `tap` on."""
-    cdef Py_ssize_t way = tap * s.dilation[axis] - s.offset[axis] + s.up[axis] - 1
-    return way // s.up[axis] if way >= 0 else -((s.up[axis] - 1 - way) // s.up[axis])
+    cdef Py_ssize_t way = tap * s.dilation[axis] - s.offset[axis], up = s.up[axis]
+    if up == 1:
+        return way
+    return (way + up - 1) // up if way > 0 else -(-way // up)
 
 
 cdef inline Py_ssize_t elements_met(const Layer* s, int axis, Py_ssize_t taps) noexcept nogil:
@@ -114,9 +116,10 @@ cdef inline Py_ssize_t elements_met(const Layer* s, int axis, Py_ssize_t taps) n
 cdef inline Py_ssize_t element_met(const Layer* s, int axis, Py_ssize_t phase, Py_ssize_t start,
                                    Py_ssize_t tap) noexcept nogil:
     """Which of the elements from `start`'s first on is met at the `tap`-th after it, or -1."""
-    cdef Py_ssize_t way = start + tap - s.offset[axis] + phase - first_met(s, axis, start) * s.up[axis]
+    cdef Py_ssize_t way
     if s.up[axis] == 1:
         return tap
+    way = start + tap - s.offset[axis] + phase - first_met(s, axis, start) * s.up[axis]
     return way // s.up[axis] if way % s.up[axis] == 0 else -1
 
 

@@ -65,14 +65,21 @@ cdef inline Place place_of(const Block* b, const Turns* rows, const Turns* colum
 cdef inline void list_row(const Plan* p, const Block* b, Py_ssize_t at, char* out, const Turns* columns,
                           Py_ssize_t* to_at, char** to_out) noexcept nogil:
     """Where a row's pixels are in the patch and, those of each phase of columns, in out."""
-    cdef Py_ssize_t step = p.patch.columns.out_step * p.patch.column_pitch, i, column, phase
-    cdef Py_ssize_t stride = p.s.out_stride[p.s.rank - 1], left = p.s.out_size[p.s.rank - 1] - b.column * p.woven
-    for i in range(columns.n):
-        column = columns.first + i * columns.step
-        to_at[i] = at + column * step
-        column *= p.woven
-        for phase in range(p.woven):
-            to_out[i * p.woven + phase] = out + (column + phase) * stride if column + phase < left else NULL
+    cdef int axis = p.s.rank - 1
+    cdef Py_ssize_t step = p.patch.columns.out_step * p.patch.column_pitch, n = columns.n, woven = p.woven, i, phase
+    cdef Py_ssize_t last = (b.column + columns.first + (n - 1) * columns.step) * woven
+    at += columns.first * step
+    out += columns.first * woven * p.s.out_stride[axis]
+    step *= columns.step
+    for i in range(n):
+        to_at[i] = at + i * step
+    step = columns.step * woven * p.s.out_stride[axis]
+    for phase in range(woven):
+        for i in range(n):
+            to_out[i * woven + phase] = out + i * step
+        if n > 0 and last + phase >= p.s.out_size[axis]:
+            to_out[(n - 1) * woven + phase] = NULL
+        out += p.s.out_stride[axis]
 
 
 cdef inline Py_ssize_t list_pixels(const Plan* p, const Block* b, Scratch* scratch, const Turns* rows,
@@ -117,40 +124,46 @@ cdef inline Py_ssize_t find_pixels(const Plan* p, const Block* b, Scratch* scrat
     return n
 
 
-cdef inline Py_ssize_t results_of(const Plan* p, const Place* place) noexcept nogil:
-    """Of a tile along pixels, in all phases of columns."""
-    return min(place.pixels * p.woven, p.s.out_size[p.s.rank - 1] - place.column * p.woven)
-
-
-cdef inline Py_ssize_t find_runs_of_row(const Plan* p, const Block* b, Scratch* scratch, Py_ssize_t item,
-                                        Py_ssize_t row, Py_ssize_t row_phase, Py_ssize_t n) noexcept nogil:
-    """Tiles of vectors of pixels of a row, the n-th and those after it. Returns how many there are then."""
-    cdef Py_ssize_t q = 0, columns, at = row_at(p, b, item, row)
-    cdef char* out = row_target(p, b, item, row, row_phase)
+cdef inline Py_ssize_t find_runs_from(const Plan* p, const Block* b, Scratch* scratch, Py_ssize_t item,
+                                      Py_ssize_t row, Py_ssize_t row_phase, Py_ssize_t length,
+                                      Py_ssize_t n) noexcept nogil:
+    """Tiles of vectors of `length` pixels from the start of a row on, the n-th tile and more. Returns how many."""
+    cdef Py_ssize_t q = 0, columns, below, column, at = row_at(p, b, item, row)
     cdef Turns all_rows = Turns(0, b.rows, 1), all_columns = Turns(0, b.columns, 1)
-    while q < b.columns:
-        columns = min(PIXEL_COLUMNS, (b.columns - q + p.lanes - 1) // p.lanes)
+    cdef Py_ssize_t out_row = p.row_phases * p.s.out_stride[p.s.rank - 2]
+    cdef Py_ssize_t out_column = p.woven * p.s.out_stride[p.s.rank - 1]
+    cdef char* out = row_target(p, b, item, row, row_phase)
+    cdef Place* place
+    while q < length:
+        columns = min(PIXEL_COLUMNS, (length - q + p.lanes - 1) // p.lanes)
         if p.copies_tiles:    # nothing is read beyond x, and a vector may reach back into the block before
-            columns = max(1, min(columns, b.columns // p.lanes))
-            q = min(q, b.columns - columns * p.lanes)
+            columns = max(1, min(columns, length // p.lanes))
+            q = min(q, length - columns * p.lanes)
         else:
-            q = max(0, min(q, b.columns - columns * p.lanes))
-        scratch.places[n] = place_of(b, &all_rows, &all_columns, (item * b.rows + row) * b.columns + q,
-                                     min(b.columns - q, columns * p.lanes))
-        scratch.places[n].bank, scratch.places[n].row_phase, scratch.places[n].index = 0, row_phase, n
+            q = max(0, min(q, length - columns * p.lanes))
+        place = scratch.places + n
+        place[0] = place_of(b, &all_rows, &all_columns, (item * b.rows + row) * b.columns + q,
+                            min(length - q, columns * p.lanes))
+        below = 0 if q < b.columns else q // b.columns
+        column = q - below * b.columns
+        place.bank, place.row_phase, place.index, place.left = 0, row_phase, n, b.columns - column
         scratch.at[n] = at + q * p.size
-        scratch.out[n * p.woven] = out + q * p.woven * p.s.out_stride[p.s.rank - 1]
+        scratch.out[n * p.woven] = out + below * out_row + column * out_column
         q += columns * p.lanes
         n += 1
     return n
 
 
 cdef inline Py_ssize_t find_runs(const Plan* p, const Block* b, Scratch* scratch) noexcept nogil:
-    """Of all rows, phase by phase. Returns how many."""
-    cdef Py_ssize_t phase, item, row, n = 0
+    """Tiles of vectors of pixels of a row, or of several that follow each other in what is read. Returns how many."""
+    cdef bint follow = row_at(p, b, 0, 1) - row_at(p, b, 0, 0) == b.columns * p.size
+    cdef Py_ssize_t phase, item, row, rows, n = 0
     for phase in range(p.row_phases):
+        rows = rows_of_phase(p, b, phase)
         for item in range(b.items):
-            for row in range(rows_of_phase(p, b, phase)):
-                n = find_runs_of_row(p, b, scratch, item, row, phase, n)
+            if follow:
+                n = find_runs_from(p, b, scratch, item, 0, phase, rows * b.columns, n)
+            for row in range(0 if follow else rows):
+                n = find_runs_from(p, b, scratch, item, row, phase, b.columns, n)
     scratch.first_place[0], scratch.first_place[1] = 0, n
     return n
