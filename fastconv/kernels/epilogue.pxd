@@ -163,26 +163,38 @@ cdef inline void fetch_pixels(const Epilogue* e, const char* out, Py_ssize_t fil
 
 # ---------------------------------------------------------------- a tile whose rows are filters
 
-cdef inline void zip_phases(const Word* sums, Word* to, Py_ssize_t columns) noexcept nogil:
-    """Two of them."""
-    cdef Py_ssize_t c
-    for c in range(columns):
+cdef inline void zip_halves(const Word* half, Word* to, Py_ssize_t n) noexcept nogil:
+    """Elements of n vectors and of n more, in turn."""
+    cdef Py_ssize_t i
+    for i in range(n):
         if Word is vint32:
-            to[2 * c], to[2 * c + 1] = zip_low_32(sums[c], sums[columns + c]), zip_high_32(sums[c], sums[columns + c])
+            to[2 * i], to[2 * i + 1] = zip_low_32(half[i], half[n + i]), zip_high_32(half[i], half[n + i])
         else:
-            to[2 * c], to[2 * c + 1] = zip_low_64(sums[c], sums[columns + c]), zip_high_64(sums[c], sums[columns + c])
+            to[2 * i], to[2 * i + 1] = zip_low_64(half[i], half[n + i]), zip_high_64(half[i], half[n + i])
 
 
-cdef inline void weave(const Epilogue* e, const char* sums, char* to, Py_ssize_t columns) noexcept nogil:
-    """Elements of `columns` vectors of each phase, in turn."""
-    cdef Py_ssize_t phase, n = columns * e.lanes
-    if e.woven == 2 and CAN_TURN and e.lanes > 1 and e.size == 4:
-        zip_phases(<const vint32*> sums, <vint32*> to, columns)
-    elif e.woven == 2 and CAN_TURN and e.lanes > 1 and e.size == 8:
-        zip_phases(<const vint64*> sums, <vint64*> to, columns)
-    else:
-        for phase in range(e.woven):
-            e.weave(to + phase * e.size, e.woven * e.size, sums + phase * n * e.size, e.size, n)
+cdef inline const char* weave(const Epilogue* e, char* sums, char* room, Py_ssize_t rows,
+                              Py_ssize_t columns) noexcept nogil:
+    """Rows of `columns` vectors of each phase become rows of their elements in turn, in `room` or in place.
+
+    Phases are halved, and the halves zipped, as often as that can be: a perfect shuffle each time.
+    """
+    cdef Py_ssize_t n = columns * e.lanes, bytes = e.woven * n * e.size, parts = e.woven, r, phase
+    if not (CAN_TURN and e.lanes > 1 and (e.size == 4 or e.size == 8) and e.woven & (e.woven - 1) == 0):
+        for r in range(rows):
+            for phase in range(e.woven):
+                e.weave(room + r * bytes + phase * e.size, e.woven * e.size, sums + r * bytes + phase * n * e.size,
+                        e.size, n)
+        return room
+    while parts > 1:
+        for r in range(rows):
+            if e.size == 4:
+                zip_halves(<const vint32*> (sums + r * bytes), <vint32*> (room + r * bytes), e.woven * columns // 2)
+            else:
+                zip_halves(<const vint64*> (sums + r * bytes), <vint64*> (room + r * bytes), e.woven * columns // 2)
+        sums, room = room, sums
+        parts //= 2
+    return sums
 
 
 # Where the pixels of a tile are in out.
@@ -193,17 +205,12 @@ cdef struct Rows:
     Py_ssize_t step            # bytes from a row to the next
 
 
-cdef inline void store_filters(const V* sums, const Epilogue* e, const Rows* out_rows, char* woven, char* out,
+cdef inline void store_filters(V* sums, const Epilogue* e, const Rows* out_rows, char* room, char* out,
                                Py_ssize_t filter, Py_ssize_t pixels, Py_ssize_t rows,
                                Py_ssize_t columns) noexcept nogil:
-    """Of `columns` vectors of each phase; `woven` is room for as many as there are."""
+    """Of `columns` vectors of each phase; `room` is as large as the tile."""
     cdef Py_ssize_t step = e.s.out_stride[e.s.rank - 1], left = out_rows.left, pitch = columns * e.woven, before, n, r
-    cdef const char* row
-    if e.woven > 1:
-        for r in range(rows):
-            weave(e, <const char*> (sums + r * pitch), woven + r * pitch * sizeof(V), columns)
-        sums = <const V*> woven
-    row = <const char*> sums
+    cdef const char* row = weave(e, <char*> sums, room, rows, columns) if e.woven > 1 else <char*> sums
     while pixels > 0:
         before = (out_rows.pixels - left) * e.woven
         n = min(min(pixels, left) * e.woven, out_rows.results - before)
