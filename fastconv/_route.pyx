@@ -100,12 +100,15 @@ def check_algorithm(algorithm, algorithms=ALGORITHMS):
 
 # What a tile's end costs, in terms of its sum, when its vectors run along filters and must be transposed to pixels:
 # 1x1 64->256 at 56 x 56 reaches 0.66 of the peak, 3x3 64->64 0.94. Six times that where the rows of all filters fall
-# into one set of the first-level cache: 3x3 32->32 at 256 x 256 reaches 0.65.
+# into one set of the first-level cache: 3x3 32->32 at 256 x 256 reaches 0.65. Phases of a stride share the lines.
 cdef double _TURNING = 36
 # And what the end of a tile along pixels costs: 1x1 256->64 at 56 x 56 reaches 0.96 of what full vectors would. Where
-# results are not side by side, as those of a transposed layer with a stride, they are stored one by one, too: 2x2
-# 128->64 with stride 2 at 28 x 28 takes 1.05 times as long along pixels, on two threads 1.15.
+# results are not side by side, they are stored one by one, too, and phases of a transposed layer are woven one by one
+# if its stride is not a power of two: 3x3 64->64 with stride 3 at 28 x 28 takes 1.1 times as long along pixels.
 cdef double _ALONG_PIXELS = 0.96
+# A tile of one vector of pixels, or of two, takes so many times as long for each as one of three, whose sums hide the
+# latency of multiply-adds: 2x2 256->64 at one, two and three vectors' pixels squared, against tiles along filters.
+cdef tuple _NARROW = {"baseline": (1, 1.35, 1.06), "x86-64-v3": (1, 1.75, 1.2), "x86-64-v4": (1, 1.3, 1.06)}[isa]
 
 # Filters of a group of one channel from which tiles along pixels win, which load pixels once for several filters.
 cdef Py_ssize_t _FEW_FILTERS = 4
@@ -114,6 +117,22 @@ cdef Py_ssize_t _FEW_FILTERS = 4
 cdef double _filled(Py_ssize_t n, Py_ssize_t lanes):
     """The part of the vectors' lanes that n elements in a row use."""
     return n / <double> ((n + lanes - 1) // lanes * lanes)
+
+
+cdef double _filled_tiles(Py_ssize_t n, Py_ssize_t lanes):
+    """And of what tiles of three vectors of pixels would do."""
+    cdef Py_ssize_t vectors = (n + lanes - 1) // lanes, narrow = vectors % 3
+    return _filled(n, lanes) * vectors / (vectors - narrow + narrow * <double> _NARROW[narrow])
+
+
+cdef Py_ssize_t _run(const Layer* s, Py_ssize_t lanes):
+    """Outputs of a bank, or of a phase, that tiles along pixels see side by side: those of a row, or of all rows."""
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t steps = s.banks.tiles[axis] * s.up[axis], n = (s.out_size[axis] + steps - 1) // steps
+    if (lanes <= n == s.x_size[axis] and s.kernel_size[axis] == s.up[axis] and s.stride[axis] == 1
+            and s.stride[axis - 1] == 1):
+        n *= (s.out_size[axis - 1] + s.up[axis - 1] - 1) // s.up[axis - 1]
+    return n
 
 
 # Winograd's algorithm wins where its transforms are used often enough: by 1.3 to 1.6 for 64 channels and filters and
@@ -140,14 +159,13 @@ cdef str _sum_chosen(Convolution problem):
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
     cdef Py_ssize_t lanes = _VECTOR // problem.element_size
-    cdef Py_ssize_t run = s.out_size[axis] // (s.banks.tiles[axis] * s.up[axis])
     cdef double terms = problem.terms, along_filters, along_pixels
     if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
         return "filters"
     along_filters = _filled(s.filters * s.planes, lanes) * terms / (
-        terms + (6 * _TURNING if s.out_filter % 4096 == 0 else _TURNING))
-    along_pixels = _ALONG_PIXELS * _filled(run, lanes)
-    if abs(s.out_stride[axis]) != problem.out.itemsize:
+        terms + _TURNING * (max(1, 6 / s.up[axis]) if s.out_filter % 4096 == 0 else 1))
+    along_pixels = _ALONG_PIXELS * _filled_tiles(_run(s, lanes), lanes)
+    if abs(s.out_stride[axis]) != problem.out.itemsize or s.up[axis] & (s.up[axis] - 1):
         along_pixels *= terms / (terms + _TURNING)
     return "pixels" if along_pixels > along_filters else "filters"
 

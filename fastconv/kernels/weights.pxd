@@ -177,9 +177,8 @@ cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, 
         f += 16
 
 
-cdef inline bint pack_lines(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut,
-                           Py_ssize_t channels, Py_ssize_t filter, Py_ssize_t filters, Py_ssize_t pitch,
-                           char* to) noexcept nogil:
+cdef inline bint pack_lines(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut, Py_ssize_t channels,
+                            Py_ssize_t filter, Py_ssize_t filters, Py_ssize_t pitch, char* to) noexcept nogil:
     """The weights of some filters of one plane, if those of so many channels lie without gaps."""
     cdef Py_ssize_t[<int> MOST_TERMS] order
     cdef Py_ssize_t low, n = channels * cut.outers * cut.rows * cut.columns, plane = filter // s.filters
