@@ -13,6 +13,10 @@ filters or short sums, whose results the former would have to transpose.
 Filters may take turns along the last two axes (see Banks in layer.pxd): then a tile's pixels, which may be anywhere in
 a block if its vectors run along filters, are those of one bank.
 
+Outputs of a transposed layer meet every `up`-th tap, from one on that depends on their phase (see layer.pxd). A tile's
+pixels are those of one phase of rows. It sums all phases of columns, one after the other, side by side in its sums, so
+that what it stores are rows of neighbours: with vectors along filters, they need not even be woven.
+
 The sum is cut where weights and patch would leave the caches; between the parts the sums wait in scratch. Every
 output is summed in the order of t, whatever the tile, the block or the worker.
 """
