@@ -148,6 +148,19 @@ cdef inline void cut_filters(Plan* p) noexcept nogil:
     take_filters(&p.grid, most)
 
 
+cdef inline Py_ssize_t tiles(const Plan* p) noexcept nogil:
+    """Tiles of a block at most."""
+    cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
+    if p.along_pixels:    # one more where whole vectors are copied
+        return panels * p.row_phases * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
+    return panels * p.row_phases * (pixels_of(&p.grid) // FILTER_ROWS + 3 * p.banks)
+
+
+cdef inline Py_ssize_t sums_of(const Plan* p) noexcept nogil:
+    """Bytes of a tile's sums, or of all that wait between parts."""
+    return MAX_VECTORS * p.woven * p.lanes * p.size * (tiles(p) if p.in_parts else 1)
+
+
 cdef inline void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
     """Cuts further until there are enough blocks for an even split: filters if pixels are few, else pixels.
 
@@ -182,23 +195,15 @@ cdef inline Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint
     p.in_parts = terms_of(&p.cut) < p.terms
     cut_pixels(&p)
     cut_filters(&p)
+    while sums_of(&p) > 3 * SUMS and halve_pixels(&p):    # tiles are not full, and phases many
+        pass
     divide(&p, workers)
-    p.sums_bytes = MAX_VECTORS * p.woven * lanes * size
-    if p.in_parts:
-        p.sums_bytes *= tiles(&p)
+    p.sums_bytes = sums_of(&p)
     # scratch starts with zeros, and those of the border stay
     p.patch.padded = p.grid.pieces == 1 and p.cut.columns == s.kernel_size[axis] and s.boundary == FILL
     if s.packed == NULL:
         p.packed_bytes = terms_of(&p.cut) * p.panel * size
     return p
-
-
-cdef inline Py_ssize_t tiles(const Plan* p) noexcept nogil:
-    """Tiles of a block at most."""
-    cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
-    if p.along_pixels:    # one more where whole vectors are copied
-        return panels * p.row_phases * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
-    return panels * p.row_phases * (pixels_of(&p.grid) // FILTER_ROWS + 3 * p.banks)
 
 
 # Scratch, a worker's part: patch (with room to read a tile too far), weights, sums, turned, tables.
