@@ -17,6 +17,14 @@ cdef class Window:
     cpdef bint folds(self)
 
 
+cdef class Transposed:
+    cdef readonly cnp.ndarray x, weight, bias, out
+    cdef readonly tuple before, activation
+    cdef readonly Window window
+
+    cpdef list layers(self, bint woven)
+
+
 cdef bint is_sequence(object value)
 cdef object whole_number(object value, str name, Py_ssize_t least)
 cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least)
@@ -39,6 +47,6 @@ cdef Py_ssize_t check_groups(object groups, Py_ssize_t n, str what) except -1
 cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels, bint last, object out,
                                cnp.dtype dtype, object sums, tuple inputs)
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                        tuple dilation, tuple offset, int boundary, tuple activation, int banked=*)
+                        tuple dilation, tuple offset, int boundary, tuple activation, int banked=*, tuple up=*)
 cdef Convolution with_terms(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                            tuple dilation, tuple offset, int boundary, tuple activation, int banked=*)
+                            tuple dilation, tuple offset, int boundary, tuple activation, int banked=*, tuple up=*)

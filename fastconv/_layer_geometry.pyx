@@ -28,6 +28,8 @@ cdef dict LAYOUTS = {"channels_first": False, "channels_last": True}
 cdef dict ACTIVATIONS = {None: IDENTITY, "relu": RELU, "relu6": RELU6, "leaky_relu": LEAKY_RELU, "sigmoid": SIGMOID,
                          "tanh": TANH, "silu": SILU}
 cdef object MOST = 2**31    # so that products of sizes, strides and dilations stay numbers of the machine
+# Strides whose phases are computed together: what a tile takes grows with it.
+cdef Py_ssize_t MOST_WOVEN = 8
 cdef tuple PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 
 
@@ -205,7 +207,7 @@ cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtyp
 # ---------------------------------------------------------------- records
 
 cdef void axis_of(Layer* s, int to, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, int i, Py_ssize_t stride,
-                  Py_ssize_t dilation, Py_ssize_t offset):
+                  Py_ssize_t dilation, Py_ssize_t offset, Py_ssize_t up):
     """Spatial axis i of the arrays, counted from the last, becomes axis `to` of the record."""
     s.x_size[to] = x.shape[x.ndim - i]
     s.x_stride[to] = x.strides[x.ndim - i]
@@ -213,7 +215,7 @@ cdef void axis_of(Layer* s, int to, cnp.ndarray x, cnp.ndarray weight, cnp.ndarr
     s.weight_stride[to] = weight.strides[weight.ndim - i]
     s.out_size[to] = out.shape[out.ndim - i]
     s.out_stride[to] = out.strides[out.ndim - i]
-    s.stride[to], s.dilation[to], s.offset[to] = stride, dilation, offset
+    s.stride[to], s.dilation[to], s.offset[to], s.up[to] = stride, dilation, offset, up
     s.banks.tiles[to], s.banks.weight_tile[to] = 1, 0
 
 
@@ -221,7 +223,8 @@ cdef bint follow(const Layer* s, int axis):
     """Whether the layer does the same to each row of an axis, and the rows follow each other without a gap."""
     cdef int i
     for i in range(axis, axis + 2):
-        if (s.kernel_size[i] != 1 or s.stride[i] != 1 or s.offset[i] != 0 or s.x_size[i] != s.out_size[i]):
+        if (s.kernel_size[i] != 1 or s.stride[i] != 1 or s.up[i] != 1 or s.offset[i] != 0
+                or s.x_size[i] != s.out_size[i]):
             return False
     return (s.x_stride[axis] == s.x_size[axis + 1] * s.x_stride[axis + 1]
             and s.out_stride[axis] == s.out_size[axis + 1] * s.out_stride[axis + 1])
@@ -245,7 +248,7 @@ cdef void as_one_row(Layer* s):
 
 
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                        tuple dilation, tuple offset, int boundary, tuple activation, int banked=0):
+                        tuple dilation, tuple offset, int boundary, tuple activation, int banked=0, tuple up=None):
     """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype asked for.
 
     With `banked` axes, the last ones, weight is (*tiles, groups, ...), and bias (banks, filters) or of one bank.
@@ -255,16 +258,18 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     cdef Layer* s = &p.layer
     weight = weight[(0,) * banked] if banked else weight
     cdef int rank = weight.ndim - 3, front = 1 if rank == 1 else 0, i, channel = x.ndim - rank - 1
+    cdef Py_ssize_t phases
     cdef int filter = out.ndim - rank - 1
     p.dtype = out.dtype
     p.x, p.weight, p.bias, p.out = x, weight, bias, out
     s.rank = rank + front
     if front:
-        s.x_size[0] = s.kernel_size[0] = s.out_size[0] = s.stride[0] = s.dilation[0] = 1
+        s.x_size[0] = s.kernel_size[0] = s.out_size[0] = s.stride[0] = s.dilation[0] = s.up[0] = 1
         s.x_stride[0] = s.out_stride[0] = s.weight_stride[0] = s.offset[0] = 0
         s.banks.tiles[0], s.banks.weight_tile[0] = 1, 0
     for i in range(rank):
-        axis_of(s, i + front, x, weight, out, rank - i, stride[i], dilation[i], offset[i])
+        axis_of(s, i + front, x, weight, out, rank - i, stride[i], dilation[i], offset[i],
+                up[i] if up is not None else 1)
     if not banked:
         as_one_row(s)
     for i in range(banked):
@@ -294,18 +299,20 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     s.packed = NULL
     s.skips_padding = False
     p.element_size = SIZE[s.element]
-    p.terms = <double> cnp.PyArray_SIZE(weight) / max(1, s.groups * s.filters) * s.planes    # of one bank
-    p.pixels = <double> cnp.PyArray_SIZE(out) / max(1, s.groups * s.filters)
+    phases = s.up[s.rank - 2] * s.up[s.rank - 1]
+    p.terms = <double> cnp.PyArray_SIZE(weight) / max(1, s.groups * s.filters * phases) * s.planes    # of one bank
+    p.pixels = <double> cnp.PyArray_SIZE(out) / max(1, s.groups * s.filters * phases)
     p.weight_bytes = <double> cnp.PyArray_SIZE(banks) * s.planes * s.planes * p.element_size
     p.work = p.terms * cnp.PyArray_SIZE(out) * s.planes
     return p
 
 
 cdef Convolution with_terms(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                            tuple dilation, tuple offset, int boundary, tuple activation, int banked=0):
+                            tuple dilation, tuple offset, int boundary, tuple activation, int banked=0,
+                            tuple up=None):
     """`record`, also where there is nothing to sum: then the product of a zero with a zero."""
     if cnp.PyArray_SIZE(weight) or not cnp.PyArray_SIZE(out):
-        return record(x, weight, bias, out, stride, dilation, offset, boundary, activation, banked)
+        return record(x, weight, bias, out, stride, dilation, offset, boundary, activation, banked, up)
     rank = weight.ndim - 3 - banked
     shape, filters = (<object> out).shape, (<object> weight).shape[banked:banked + 2]
     lead = out.ndim - rank - 2
@@ -466,21 +473,41 @@ cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_
             (n - 1) * (dilation // g) - (first + before - j * dilation) // stride)
 
 
-cdef list transposed(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
-                     tuple dilation, tuple before, tuple activation):
-    """The records of a transposed layer: one for each phase of the stride, a plain layer without stride."""
-    cdef int rank = weight.ndim - 3
-    cdef list records = []
-    ones = (1,) * rank
-    sizes = (<object> out).shape[out.ndim - rank:]
-    for firsts in product(*[range(min(s, n)) for s, n in zip(stride, sizes)]):
-        axes = [phase(f, k, s, d, b) for f, k, s, d, b in zip(
-            firsts, (<object> weight).shape[3:], stride, dilation, before)]
-        part = weight[(Ellipsis, *[a[0] for a in axes])]
-        target = out[(Ellipsis, *[slice(f, None, s) for f, s in zip(firsts, stride)])]
-        records.append(with_terms(x, part, bias, target, ones, tuple([a[1] for a in axes]),
-                                  tuple([a[2] for a in axes]), FILL, activation))
-    return records
+cdef list phases_of_axis(Py_ssize_t n, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before):
+    """What `record` wants of an axis, phase by phase: its outputs, its taps, dilation, offset, and `up`."""
+    return [(slice(first, None, stride), *phase(first, taps, stride, dilation, before), 1)
+            for first in range(min(stride, n))]
+
+
+cdef class Transposed:
+    """A transposed layer, checked, of views x (..., groups, channels, *spatial), weight (groups, filters, channels,
+    *kernel) and out (..., groups, filters, *outputs)."""
+
+    def __init__(self, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple before,
+                 tuple activation, Window window):
+        self.x, self.weight, self.bias, self.out = x, weight, bias, out
+        self.before, self.activation, self.window = before, activation, window
+
+    cpdef list layers(self, bint woven):
+        """The records of layers without stride that compute it, one for each phase of the stride.
+
+        With `woven`, all phases of the last two axes are one record, as far as strides are small and taps near.
+        """
+        cdef int rank = self.window.rank, i
+        cdef list axes = [], records = []
+        shape, sizes = (<object> self.weight).shape[3:], (<object> self.out).shape[self.out.ndim - rank:]
+        for i in range(rank):
+            stride, dilation = self.window.stride[i], self.window.dilation[i]
+            if woven and i >= rank - 2 and 1 < stride <= MOST_WOVEN and dilation == 1:
+                axes.append([(slice(None), slice(None, None, -1), 1, shape[i] - 1 - self.before[i], stride)])
+            else:
+                axes.append(phases_of_axis(sizes[i], shape[i], stride, dilation, self.before[i]))
+        for axis in product(*axes):
+            outputs, taps, dilations, offsets, up = zip(*axis)
+            records.append(with_terms(self.x, self.weight[(Ellipsis, *taps)], self.bias,
+                                      self.out[(Ellipsis, *outputs)], (1,) * rank, dilations, offsets, FILL,
+                                      self.activation, 0, up))
+        return records
 
 
 cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels, bint last, object out,
@@ -496,9 +523,9 @@ cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels
 
 cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window window, Py_ssize_t groups, bint last,
                         tuple activation, object out, cnp.dtype dtype, bint conjugate):
-    """The records of a transposed layer, the array that they compute, and the window if padding is to be folded.
+    """A transposed layer, the array that it computes, and the window if padding is to be folded.
 
-    With a border other than zeros they compute the padded result, without bias and activation.
+    With a border other than zeros that is the padded result, without bias and activation.
     """
     cdef int rank = window.rank
     cdef bint folds = window.folds()
@@ -512,9 +539,9 @@ cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window w
         bias = packed_bias(bias, groups, dtype)
     w = readable(w.conj() if conjugate and w.dtype.kind == "c" else w, dtype)
     w = w.reshape((groups, w.shape[0] // groups) + (<object> w).shape[1:]).swapaxes(1, 2)
-    records = transposed(grouped(readable(x, dtype), rank, last, groups), w, bias, grouped(y, rank, last, groups),
-                         window.stride, window.dilation, before, activation)
-    return records, y, window if folds else None, dtype
+    layer = Transposed(grouped(readable(x, dtype), rank, last, groups), w, bias, grouped(y, rank, last, groups), before,
+                       activation, window)
+    return layer, y, window if folds else None, dtype
 
 
 def conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode,

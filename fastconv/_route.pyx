@@ -8,6 +8,7 @@ from fastconv._isa import isa, kernels
 from fastconv._workers import threads
 from fastconv.kernels import indices, spread
 
+from fastconv._layer_geometry cimport Transposed
 from fastconv._tiled_geometry cimport Tiled
 from fastconv.kernels.layer cimport INPUT, RESULT, Convolution, Layer
 from fastconv.kernels.pooling cimport Pooling
@@ -99,16 +100,16 @@ def check_algorithm(algorithm, algorithms=ALGORITHMS):
 
 # What a tile's end costs, in terms of its sum, when its vectors run along filters and must be transposed to pixels:
 # 1x1 64->256 at 56 x 56 reaches 0.66 of the peak, 3x3 64->64 0.94. Six times that where the rows of all filters fall
-# into one set of the first-level cache: 3x3 32->32 at 256 x 256 reaches 0.65.
+# into one set of the first-level cache: 3x3 32->32 at 256 x 256 reaches 0.65. Phases of a stride share the lines.
 cdef double _TURNING = 36
 # And what the end of a tile along pixels costs: 1x1 256->64 at 56 x 56 reaches 0.96 of what full vectors would. Where
-# results are not side by side, as those of a transposed layer with a stride, they are stored one by one, too: 2x2
-# 128->64 with stride 2 at 28 x 28 takes 1.05 times as long along pixels, on two threads 1.15.
+# results are not side by side, they are stored one by one, too, and phases of a transposed layer are woven one by one
+# if its stride is not a power of two: 3x3 64->64 with stride 3 at 28 x 28 takes 1.1 times as long along pixels.
 cdef double _ALONG_PIXELS = 0.96
-
-# Rows shorter than a vector want as many loads as products, and results are not stored by whole vectors: with rows of
-# 14 tiles along filters take 0.86 of the time for 3x3 16->32, 0.85 for 5x5 6->16, 0.80 for 1x1 64->128 with stride 2.
-cdef double _SHORT_ROWS = 0.75
+# A tile of one vector of pixels, or of two, takes so many times as long for each as one of three, whose sums hide the
+# latency of multiply-adds: 2x2 256->64 at one, two and three vectors' pixels squared, against tiles along filters.
+# Likewise rows of 14: tiles along filters take 0.86 of the time for 3x3 16->32, 0.80 for 1x1 64->128 with stride 2.
+cdef tuple _NARROW = {"baseline": (1, 1.35, 1.06), "x86-64-v3": (1, 1.75, 1.2), "x86-64-v4": (1, 1.3, 1.06)}[isa]
 
 # Filters of a group of one channel from which tiles along pixels win, which load pixels once for several filters.
 cdef Py_ssize_t _FEW_FILTERS = 4
@@ -117,6 +118,22 @@ cdef Py_ssize_t _FEW_FILTERS = 4
 cdef double _filled(Py_ssize_t n, Py_ssize_t lanes):
     """The part of the vectors' lanes that n elements in a row use."""
     return n / <double> ((n + lanes - 1) // lanes * lanes)
+
+
+cdef double _filled_tiles(Py_ssize_t n, Py_ssize_t lanes):
+    """And of what tiles of three vectors of pixels would do."""
+    cdef Py_ssize_t vectors = (n + lanes - 1) // lanes, narrow = vectors % 3
+    return _filled(n, lanes) * vectors / (vectors - narrow + narrow * <double> _NARROW[narrow])
+
+
+cdef Py_ssize_t _run(const Layer* s, Py_ssize_t lanes):
+    """Outputs of a bank, or of a phase, that tiles along pixels see side by side: those of a row, or of all rows."""
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t steps = s.banks.tiles[axis] * s.up[axis], n = (s.out_size[axis] + steps - 1) // steps
+    if (lanes <= n == s.x_size[axis] and s.kernel_size[axis] == s.up[axis] and s.stride[axis] == 1
+            and s.stride[axis - 1] == 1):
+        n *= (s.out_size[axis - 1] + s.up[axis - 1] - 1) // s.up[axis - 1]
+    return n
 
 
 # Winograd's algorithm wins where its transforms are used often enough: by 1.3 to 1.6 for 64 channels and filters and
@@ -142,16 +159,14 @@ cdef str _sum_chosen(Convolution problem):
     """The direction of the tiles that win."""
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t lanes = _VECTOR // problem.element_size, run = s.out_size[axis] // s.banks.tiles[axis]
+    cdef Py_ssize_t lanes = _VECTOR // problem.element_size
     cdef double terms = problem.terms, along_filters, along_pixels
     if abs(s.out_filter) < abs(s.out_stride[axis]):    # channels last
         return "filters"
     along_filters = _filled(s.filters * s.planes, lanes) * terms / (
-        terms + (6 * _TURNING if s.out_filter % 4096 == 0 else _TURNING))
-    along_pixels = _ALONG_PIXELS * _filled(run, lanes)
-    if run < lanes:
-        along_pixels *= _SHORT_ROWS
-    if abs(s.out_stride[axis]) != problem.out.itemsize:
+        terms + _TURNING * (max(1, 6 / s.up[axis]) if s.out_filter % 4096 == 0 else 1))
+    along_pixels = _ALONG_PIXELS * _filled_tiles(_run(s, lanes), lanes)
+    if abs(s.out_stride[axis]) != problem.out.itemsize or s.up[axis] & (s.up[axis] - 1):
         along_pixels *= terms / (terms + _TURNING)
     return "pixels" if along_pixels > along_filters else "filters"
 
@@ -242,6 +257,29 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
             _save_products(problem, count, packed)
         else:
             _sum(problem, count, packed)
+
+
+# ---------------------------------------------------------------- transposed layers
+
+cdef bint _weaves(Transposed layer, algorithm):
+    """Whether the phases of the stride are computed together, which only the plain sums can."""
+    cdef tuple stride = layer.window.stride, kernel = layer.window.kernel
+    cdef int last = layer.window.rank - 1
+    if max(stride) == 1 or algorithm == "winograd" or algorithm == "depthwise":
+        return False
+    if algorithm != "auto":
+        return True
+    if layer.weight.shape[2] == 1:    # one channel
+        return False
+    if kernel[last] <= 2 * stride[last]:    # no phase has three columns
+        return True
+    return not any([_chosen(phase) == "winograd" for phase in layer.layers(False)])
+
+
+def run_transposed(Transposed layer, algorithm, workers):
+    """Compute a transposed layer, or a gradient by an input."""
+    check_algorithm(algorithm)
+    run_layers(layer.layers(_weaves(layer, algorithm)), algorithm, workers)
 
 
 # ---------------------------------------------------------------- tiled layers

@@ -83,9 +83,9 @@ def conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1,
     >>> bool(y.sum() == (x * dx).sum())
     True
     """
-    records, y, window, dtype = gate.conv_input(input_size, weight, grad_output, stride, padding, dilation, groups,
-                                         padding_mode, layout, out, dtype)
-    _route.run_layers(records, "auto", workers)
+    layer, y, window, dtype = gate.conv_input(input_size, weight, grad_output, stride, padding, dilation, groups,
+                                              padding_mode, layout, out, dtype)
+    _route.run_transposed(layer, "auto", workers)
     if window is not None:
         y = gate.rounded(gate.folded(y, window, padding_mode, layout), dtype, out)
     return gate.finished(y, out)

@@ -301,9 +301,9 @@ def conv3d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, p
 
 def _conv_transpose(rank, x, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode,
                     layout, activation, algorithm, out, dtype, workers):
-    records, y, window, dtype = gate.conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation,
-                                             output_size, padding_mode, layout, activation, out, dtype, rank)
-    _route.run_layers(records, algorithm, workers)
+    layer, y, window, dtype = gate.conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation,
+                                                  output_size, padding_mode, layout, activation, out, dtype, rank)
+    _route.run_transposed(layer, algorithm, workers)
     if window is not None:    # a border that is not zeros: what fell onto it goes where it was copied from
         y = gate.folded(y, window, padding_mode, layout)
         if bias is not None or activation is not None:

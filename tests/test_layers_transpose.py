@@ -1,5 +1,6 @@
 """conv_transpose, im2col and col2im equal their specification; each is the adjoint of its partner, exactly."""
 from itertools import product
+from math import prod
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from .layer_cases import (
     arranged,
     compute,
     depthwise_edges,
+    filled,
     near,
     pads,
     random_layer,
@@ -60,6 +62,48 @@ def test_tile_edges(dtype, layout):
             agrees(layer, dtype, layer.weight[0], layout, with_bias=False)
 
 
+# Strides whose phases are computed together, and around: x, weight, stride, padding, output_padding.
+STRIDES = [
+    ((2, 5, 19, 23), (5, 17, 2, 2), 2, 0, 0),                 # rows of x follow each other
+    ((1, 20, 7, 37), (20, 9, 2, 2), 2, 0, 0),
+    ((20, 3, 16), (20, 9, 2, 2), 2, 0, 1),
+    ((1, 17, 9, 50), (17, 9, 3, 3), 2, 1, (0, 1)),            # a phase has fewer rows, or columns
+    ((3, 17, 6, 5), (17, 33, 3, 3), 2, 1, (1, 0)),
+    ((4, 9, 8), (4, 18, 3, 4), (3, 4), (1, 0), (2, 1)),
+    ((4, 9, 8), (4, 18, 3, 5), (1, 2), 1, 0),
+    ((4, 9, 8), (4, 18, 4, 3), (2, 1), 1, 0),
+    ((3, 5, 6), (3, 4, 1, 2), 3, 0, 2),                       # a phase without taps
+    ((3, 70), (3, 9, 16), 8, 4, 0),
+    ((3, 7), (3, 9, 16), 9, 4, 0),
+    ((2, 3, 3, 4, 5), (3, 4, 2, 3, 3), 2, (0, 1, 1), 1),
+    ((240, 5, 6), (240, 18, 3, 3), 2, 1, 1),                  # sums in parts: channels, and taps
+    ((2, 5, 6), (2, 3, 40, 40), 2, 11, 0),
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_phases(dtype, layout):
+    for i, (x, weight, stride, padding, output_padding) in enumerate(STRIDES):
+        rank, terms = len(weight) - 2, prod(weight) // weight[1]
+        x, w, bias = filled(x, dtype, i, terms), filled(weight, dtype, i + 1, terms), filled(weight[1], dtype, 3, 1)
+        agree("conv_transpose", arranged(x, rank, layout), w, bias if i % 2 else None, stride=stride, padding=padding,
+              output_padding=output_padding, layout=layout)
+
+
+@pytest.mark.parametrize("dtype", "?Befdg")
+def test_what_a_phase_lacks_is_not_written(dtype):
+    """Rows of out that end before their last phase does, a column apart."""
+    x, w = numbers((20, 5, 18), dtype, 1), numbers((20, 9, 3, 3), dtype, 2)
+    for stride, columns in (2, 35), (3, 52):
+        frame = numbers((9, 4 * stride + 1, columns + 1), dtype, 3)
+        gap = frame[..., -1].copy()
+        for algorithm in "filters", "pixels":
+            fastconv.conv_transpose(x, w, stride=stride, padding=1, algorithm=algorithm, out=frame[..., :-1])
+            equal(frame[..., :-1].copy(), _reference_layers.conv_transpose(x, w, stride=stride, padding=1), algorithm)
+            equal(frame[..., -1], gap)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", "?Befd")
 def test_depthwise(dtype, layout):
@@ -92,6 +136,14 @@ def test_sizes_without_output_size(dtype):
                     y.shape[-layer.rank:], w.shape[2:], layer.stride, padding, extra, layer.dilation)
                 if min(size) > 0:
                     agree("conv_transpose", y, w, bias, **where, message=layer)
+
+
+@pytest.mark.parametrize("dtype", "fdil")
+def test_rows_and_samples_unevenly_spaced(dtype):
+    """The second rows of a phase, one column wide: 2 and then 10 elements on, where columns of a phase are 4 apart."""
+    x, w = numbers((2, 3, 2, 1), dtype, 1), numbers((3, 2, 3, 1), dtype, 2)
+    for dilation in 1, 2:
+        agree("conv_transpose", x, w, stride=(2, 4), dilation=(1, dilation))
 
 
 def test_size_by_name():

@@ -3,7 +3,7 @@ from fastconv.kernels.border cimport share, whole
 from fastconv.kernels.layer cimport Layer
 
 # Filters inside pixels inside groups: neighbours in time share what they see of x, or weights. An item is a sample,
-# or an output index along the outer axes; rows and columns are those of outputs, or of windows.
+# or an output index along the outer axes; rows and columns are those of outputs, of windows, or of outputs of a phase.
 cdef struct Grid:
     Py_ssize_t groups
     Py_ssize_t all_items
@@ -44,12 +44,17 @@ cdef inline void take_filters(Grid* g, Py_ssize_t at_once) noexcept nogil:
     g.filter_blocks = (g.filters + at_once - 1) // at_once
 
 
+cdef inline Py_ssize_t of_phase(const Layer* s, int axis, Py_ssize_t phase) noexcept nogil:
+    """Outputs of a phase along an axis. The first has as many as any."""
+    return (s.out_size[axis] - phase + s.up[axis] - 1) // s.up[axis]
+
+
 cdef inline Grid grid_of(const Layer* s) noexcept nogil:
     """Of a layer's outputs, not yet cut."""
     cdef Grid g
     cdef int axis
     g.groups, g.filters, g.tile = s.groups, s.filters * s.planes, 1
-    g.all_items, g.all_rows, g.all_columns = 1, s.out_size[s.rank - 2], s.out_size[s.rank - 1]
+    g.all_items, g.all_rows, g.all_columns = 1, of_phase(s, s.rank - 2, 0), of_phase(s, s.rank - 1, 0)
     for axis in range(s.leading):
         g.all_items *= s.leading_size[axis]
     for axis in range(s.rank - 2):

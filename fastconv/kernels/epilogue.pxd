@@ -5,8 +5,10 @@ from libc.string cimport memcpy
 from fastconv.kernels.activation cimport activate
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport line_copier, line_copy, same_bits
+from fastconv.kernels.patch cimport copy_row
 from fastconv.kernels.simd cimport (
-    CAN_TURN, FILTER_ROWS, V, add, add_spread, element_size, turn_to, vint32, vint64,
+    CAN_TURN, FILTER_ROWS, V, Word, add, add_spread, element_size, turn_to, vint32, vint64, zip_high_32, zip_high_64,
+    zip_low_32, zip_low_64,
 )
 
 cdef enum:
@@ -18,9 +20,11 @@ cdef struct Epilogue:
     Py_ssize_t lanes
     Py_ssize_t filters         # of a group, those of imaginary parts counted
     bint same_bytes            # results are stored as they are
-    bint store_in_place        # and whole vectors of them, along pixels
+    bint store_in_place        # and side by side, along pixels
     Py_ssize_t step            # bytes from a result to its neighbour of the same bank
+    Py_ssize_t woven           # phases that take turns along a row
     line_copy scatter
+    line_copy weave
 
 
 cdef inline Epilogue epilogue_of(const Layer* s, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
@@ -30,7 +34,8 @@ cdef inline Epilogue epilogue_of(const Layer* s, Py_ssize_t size, Py_ssize_t lan
     e.same_bytes = same_bits(s.out_element, s.element)
     e.store_in_place = e.same_bytes and s.planes == 1 and s.out_stride[s.rank - 1] == size
     e.step = s.out_stride[s.rank - 1] * s.banks.tiles[s.rank - 1]
-    e.scatter = line_copier(s.element, s.out_element)
+    e.woven = s.up[s.rank - 1]
+    e.scatter, e.weave = line_copier(s.element, s.out_element), line_copier(s.element, s.element)
     return e
 
 
@@ -121,32 +126,92 @@ cdef inline void scatter_filters(const Epilogue* e, char* out, const char* sums,
         n -= m
 
 
+cdef inline bint in_step(char* const* out, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    """Whether results are evenly spaced in out, none missing. The last one does not tell: rows and samples may make up
+    for each other."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if out[i] == NULL or out[i] != out[0] + i * step:
+            return False
+    return True
+
+
 cdef inline void store_pixels(const V* sums, const Epilogue* e, char* turned, char** out, Py_ssize_t filter,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """Pixel r goes to out[r]; `turned` is room for the tile transposed, TURNED pixels of it."""
+    """Result r goes to out[r], if there is one; `turned` is room for the tile transposed, TURNED pixels of it."""
     cdef Py_ssize_t r = 0, m, n = min(columns * e.lanes, e.filters - filter), step = e.step
     cdef bint turns = e.same_bytes and CAN_TURN and e.size >= 4 and e.lanes > 1 and e.s.out_filter > step
     while r < rows:
         m = pixels_to_turn(rows - r)
-        if turns and m > 1 and out[r + m - 1] - out[r] == (m - 1) * step:
+        if turns and m > 1 and in_step(out + r, m, step):
             turn_and_store(e, turned, <const char*> (sums + r * columns), out[r], filter, n, m, columns,
                            element_size(sums))
         else:
             m = 1
-            scatter_filters(e, out[r], <const char*> (sums + r * columns), filter, n)
+            if out[r] != NULL:
+                scatter_filters(e, out[r], <const char*> (sums + r * columns), filter, n)
         r += m
 
 
 # ---------------------------------------------------------------- a tile whose rows are filters
 
-cdef inline void store_filters(V* sums, const Epilogue* e, char* out, Py_ssize_t filter, Py_ssize_t pixels,
-                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    cdef Py_ssize_t r, c, step = e.s.out_stride[e.s.rank - 1]
-    cdef char* to
-    for r in range(rows):
-        to = out + filter_offset(e.s, filter + r)
-        if e.store_in_place and pixels == columns * e.lanes:
-            for c in range(columns):
-                (<V*> to)[c] = sums[r * columns + c]
+cdef inline void zip_halves(const Word* half, Word* to, Py_ssize_t n) noexcept nogil:
+    """Elements of n vectors and of n more, in turn."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if Word is vint32:
+            to[2 * i], to[2 * i + 1] = zip_low_32(half[i], half[n + i]), zip_high_32(half[i], half[n + i])
         else:
-            e.scatter(to, step, <char*> (sums + r * columns), e.size, pixels)
+            to[2 * i], to[2 * i + 1] = zip_low_64(half[i], half[n + i]), zip_high_64(half[i], half[n + i])
+
+
+cdef inline const char* weave(const Epilogue* e, char* sums, char* room, Py_ssize_t rows,
+                              Py_ssize_t columns) noexcept nogil:
+    """Rows of `columns` vectors of each phase become rows of their elements in turn, in `room` or in place.
+
+    Phases are halved, and the halves zipped, as often as that can be: a perfect shuffle each time.
+    """
+    cdef Py_ssize_t n = columns * e.lanes, bytes = e.woven * n * e.size, parts = e.woven, r, phase
+    if not (CAN_TURN and e.lanes > 1 and (e.size == 4 or e.size == 8) and e.woven & (e.woven - 1) == 0):
+        for r in range(rows):
+            for phase in range(e.woven):
+                e.weave(room + r * bytes + phase * e.size, e.woven * e.size, sums + r * bytes + phase * n * e.size,
+                        e.size, n)
+        return room
+    while parts > 1:
+        for r in range(rows):
+            if e.size == 4:
+                zip_halves(<const vint32*> (sums + r * bytes), <vint32*> (room + r * bytes), e.woven * columns // 2)
+            else:
+                zip_halves(<const vint64*> (sums + r * bytes), <vint64*> (room + r * bytes), e.woven * columns // 2)
+        sums, room = room, sums
+        parts //= 2
+    return sums
+
+
+# Where the pixels of a tile are in out.
+cdef struct Rows:
+    Py_ssize_t left            # pixels of the first row; others are in rows below
+    Py_ssize_t pixels          # of a whole row
+    Py_ssize_t results         # of a whole row, of all phases: the last pixel may lack some
+    Py_ssize_t step            # bytes from a row to the next
+
+
+cdef inline void store_filters(V* sums, const Epilogue* e, const Rows* out_rows, char* room, char* out,
+                               Py_ssize_t filter, Py_ssize_t pixels, Py_ssize_t rows,
+                               Py_ssize_t columns) noexcept nogil:
+    """Of `columns` vectors of each phase; `room` is as large as the tile."""
+    cdef Py_ssize_t step = e.s.out_stride[e.s.rank - 1], left = out_rows.left, pitch = columns * e.woven, before, n, r
+    cdef const char* row = weave(e, <char*> sums, room, rows, columns) if e.woven > 1 else <char*> sums
+    while pixels > 0:
+        before = (out_rows.pixels - left) * e.woven
+        n = min(min(pixels, left) * e.woven, out_rows.results - before)
+        for r in range(rows):
+            if e.store_in_place:
+                copy_row(out + filter_offset(e.s, filter + r), row + r * pitch * sizeof(V), n * e.size)
+            else:
+                e.scatter(out + filter_offset(e.s, filter + r), step, row + r * pitch * sizeof(V), e.size, n)
+        out += out_rows.step - before * step
+        row += left * e.woven * e.size
+        pixels -= left
+        left = out_rows.pixels

@@ -13,6 +13,10 @@ filters or short sums, whose results the former would have to transpose.
 Filters may take turns along the last two axes (see Banks in layer.pxd): then a tile's pixels, which may be anywhere in
 a block if its vectors run along filters, are those of one bank.
 
+Outputs of a transposed layer meet every `up`-th tap, from one on that depends on their phase (see layer.pxd). A tile's
+pixels are those of one phase of rows. It sums all phases of columns, one after the other, side by side in its sums, so
+that what it stores are rows of neighbours: with vectors along filters, they need not even be woven.
+
 The sum is cut where weights and patch would leave the caches; between the parts the sums wait in scratch. Every
 output is summed in the order of t, whatever the tile, the block or the worker.
 """
@@ -22,12 +26,14 @@ from libc.stdlib cimport free, malloc
 from fastconv.kernels.blocks cimport Block, aligned, block_at, blocks
 from fastconv.kernels.border cimport whole
 from fastconv.kernels.epilogue cimport (
-    filter_offset, finish, store_filters, store_pixels,
+    Rows, filter_offset, finish, store_filters, store_pixels,
 )
 from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch, laid_out, panel_width, planned, prepared
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
 from fastconv.kernels.lines cimport BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
-from fastconv.kernels.patch cimport Cut, Patch, gather, next_cut, outer_origin, tap_offset, terms_of
+from fastconv.kernels.patch cimport (
+    Cut, element_met, elements_met, first_met, gather, next_cut, outer_origin, tap_offset, terms_of,
+)
 from fastconv.kernels.places cimport find_pixels, find_runs
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport (
@@ -51,7 +57,8 @@ cdef struct Part:
     bint first
     bint last
     const char* x              # what `at`, taps and inner terms count from
-    Py_ssize_t taps
+    Py_ssize_t first_row       # of x, that an output's taps meet; those of output 0
+    Py_ssize_t first_column
     Py_ssize_t inner
     bint finite                # weights: taps on padding may be left out
     Ahead ahead
@@ -77,33 +84,37 @@ cdef void sum_and_copy_pixels(V* sums, Py_ssize_t step, bint resumed, const Fact
 
 # ---------------------------------------------------------------- which taps a tile needs
 
-cdef inline bint on_padding(const Layer* s, int axis, Py_ssize_t first, Py_ssize_t last, Py_ssize_t tap) noexcept nogil:
-    """Whether outputs first..last all meet the border at a tap, on the same side."""
-    cdef Py_ssize_t way = tap * s.dilation[axis] - s.offset[axis]
+cdef inline bint on_padding(const Layer* s, int axis, Py_ssize_t first, Py_ssize_t last, Py_ssize_t start,
+                            Py_ssize_t tap) noexcept nogil:
+    """Whether outputs first..last of a phase all meet the border at a tap, on the same side. Output 0 would meet
+    elements of x from `start` on."""
+    cdef Py_ssize_t way = start + tap * s.dilation[axis]
     return last * s.stride[axis] + way < 0 or first * s.stride[axis] + way >= s.x_size[axis]
 
 
-cdef inline bint in_reach(const Layer* s, int axis, Py_ssize_t first, Py_ssize_t last, Py_ssize_t tap,
+cdef inline bint in_reach(const Layer* s, int axis, Py_ssize_t first, Py_ssize_t last, Py_ssize_t start,
                           Py_ssize_t taps) noexcept nogil:
-    """Whether none of the taps from `tap` on lies on padding for all outputs first..last."""
-    return not on_padding(s, axis, first, last, tap) and not on_padding(s, axis, first, last, tap + taps - 1)
+    """Whether none of the taps lies on padding for all outputs first..last."""
+    return not (on_padding(s, axis, first, last, start, 0)
+                or on_padding(s, axis, first, last, start, elements_met(s, axis, taps) - 1))
 
 
-cdef const Tap* keep_taps(const Plan* p, const Cut* cut, Scratch* scratch, const Place* place,
+cdef const Tap* keep_taps(const Plan* p, const Part* part, Scratch* scratch, const Place* place, const Tap* taps,
                           Py_ssize_t* n_taps) noexcept nogil:
-    """The taps that do not lie wholly on padding for a tile."""
+    """Those of the taps that do not lie wholly on padding for a tile."""
     cdef const Layer* s = p.s
+    cdef const Cut* cut = &part.cut
     cdef int axis = s.rank - 1
     cdef Py_ssize_t i, n = 0, way
     cdef const Tap* tap
     if place.last_item != place.item or s.rank == 2 and (
-            in_reach(s, axis, place.column, place.last_column, cut.column, cut.columns)
-            and in_reach(s, axis - 1, place.row, place.last_row, cut.row, cut.rows)):
-        return scratch.taps
+            in_reach(s, axis, place.column, place.last_column, part.first_column, cut.columns)
+            and in_reach(s, axis - 1, place.row, place.last_row, part.first_row, cut.rows)):
+        return taps
     for i in range(n_taps[0]):
-        tap = scratch.taps + i
-        if not (on_padding(s, axis, place.column, place.last_column, cut.column + tap.column)
-                or on_padding(s, axis - 1, place.row, place.last_row, cut.row + tap.row)
+        tap = taps + i
+        if not (on_padding(s, axis, place.column, place.last_column, part.first_column, tap.column)
+                or on_padding(s, axis - 1, place.row, place.last_row, part.first_row, tap.row)
                 or s.rank > 2 and not outer_origin(s, place.item, cut.outer + tap.outer, &way)):
             scratch.kept[n] = tap[0]
             n += 1
@@ -111,26 +122,51 @@ cdef const Tap* keep_taps(const Plan* p, const Cut* cut, Scratch* scratch, const
     return scratch.kept
 
 
-cdef void list_taps(const Plan* p, Part* part, Scratch* scratch) noexcept nogil:
-    """Fills the tables of a part of the sum: taps outside, channels inside; all inside if channels are few."""
-    cdef const Patch* patch = &p.patch
-    cdef const Cut* cut = &part.cut
-    cdef Py_ssize_t n = 0, outer, row, column, c
-    cdef bint few = cut.channels < FEW_CHANNELS
-    for c in range(cut.channels):
-        scratch.inner[c], scratch.in_x[c] = c * patch.channel_pitch, c * p.s.x_channel
+cdef inline const Tap* taps_of(const Plan* p, const Part* part, Scratch* scratch, const Place* place,
+                               Py_ssize_t phase, Py_ssize_t* n_taps) noexcept nogil:
+    """The taps that a tile needs for a phase of columns."""
+    cdef const Py_ssize_t* first = scratch.first_tap + place.row_phase * p.woven + phase
+    cdef const Tap* taps = scratch.taps + first[0]
+    n_taps[0] = first[1] - first[0]
+    if part.finite and n_taps[0] > 1 and p.s.boundary == FILL and not p.in_place:
+        return keep_taps(p, part, scratch, place, taps, n_taps)
+    return taps
+
+
+cdef Py_ssize_t list_taps(const Plan* p, const Cut* cut, Tap* taps, Py_ssize_t row_phase,
+                          Py_ssize_t phase) noexcept nogil:
+    """The taps at which outputs of a phase of rows and of columns meet elements of x. Returns how many."""
+    cdef int axis = p.s.rank - 1
+    cdef Py_ssize_t n = 0, t = 0, outer, row, column, x, y
     for outer in range(cut.outers):
         for row in range(cut.rows):
+            y = element_met(p.s, axis - 1, row_phase, cut.row, row)
             for column in range(cut.columns):
-                scratch.taps[n] = Tap(tap_offset(patch, outer, row, column), n * cut.channels, outer, row, column)
-                if few:
-                    for c in range(cut.channels):
-                        scratch.inner[n * cut.channels + c] = scratch.taps[n].x + c * patch.channel_pitch
-                n += 1
-    part.taps, part.inner = n, cut.channels
-    if few:
+                x = element_met(p.s, axis, phase, cut.column, column)
+                if x >= 0 and y >= 0:
+                    taps[n] = Tap(tap_offset(&p.patch, outer, y, x), t * cut.channels, outer, y, x)
+                    n += 1
+                t += 1
+    return n
+
+
+cdef void list_terms(const Plan* p, Part* part, Scratch* scratch) noexcept nogil:
+    """Fills the tables of a part of the sum: taps outside, channels inside; all inside if channels are few."""
+    cdef const Cut* cut = &part.cut
+    cdef Py_ssize_t n = 0, phases = p.row_phases * p.woven, phase, c, t
+    for phase in range(phases):
+        scratch.first_tap[phase] = n
+        n += list_taps(p, cut, scratch.taps + n, phase // p.woven, phase % p.woven)
+    scratch.first_tap[phases] = n
+    part.inner = cut.channels
+    for c in range(cut.channels):
+        scratch.inner[c], scratch.in_x[c] = c * p.patch.channel_pitch, c * p.s.x_channel
+    if cut.channels < FEW_CHANNELS and phases == 1:
+        for t in range(n):
+            for c in range(cut.channels):
+                scratch.inner[t * cut.channels + c] = scratch.taps[t].x + c * p.patch.channel_pitch
         scratch.taps[0] = Tap(0, 0, 0, 0, 0)
-        part.taps, part.inner = 1, n * cut.channels
+        scratch.first_tap[1], part.inner = 1, n * cut.channels
 
 
 # ---------------------------------------------------------------- blocks
@@ -159,57 +195,81 @@ cdef const char* panel_of(const Plan* p, const Block* b, Part* part, Scratch* sc
 
 
 cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part, Scratch* scratch, const Place* place,
-                       const Tap* taps, Py_ssize_t n_taps, const char* weights, Py_ssize_t filter,
-                       Py_ssize_t width) noexcept nogil:
-    """A few pixels by a panel of vectors of filters."""
-    cdef Py_ssize_t columns = width // p.lanes
+                       const char* weights, Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
+    """A few pixels, of each phase of columns, by a panel of vectors of filters: [pixel][phase][vector]."""
+    cdef Py_ssize_t columns = width // p.lanes, results = place.pixels * p.woven, phase
+    cdef char** out = scratch.out + place.index * p.woven
     cdef Factors f
     f.patch, f.at = part.x, scratch.at + place.index
-    f.taps, f.n_taps, f.inner, f.n_inner, f.weights = taps, n_taps, scratch.inner, part.inner, weights
-    sum_filters(sums, columns * sizeof(V), not part.first, &f, &part.ahead, place.pixels, columns)
+    f.inner, f.n_inner, f.weights = scratch.inner, part.inner, weights
+    for phase in range(p.woven):
+        f.taps = taps_of(p, part, scratch, place, phase, &f.n_taps)
+        sum_filters(sums + phase * columns, p.woven * columns * sizeof(V), not part.first, &f, &part.ahead,
+                    place.pixels, columns)
     if part.last:
-        finish(sums, &p.epilogue, b.group, place.bank, filter, place.pixels, columns, False)
-        store_pixels(sums, &p.epilogue, scratch.turned, scratch.out + place.index, filter, place.pixels, columns)
+        finish(sums, &p.epilogue, b.group, place.bank, filter, results, columns, False)
+        store_pixels(sums, &p.epilogue, scratch.turned, out, filter, results, columns)
+
+
+cdef inline Rows rows_of(const Plan* p, const Block* b, const Place* place) noexcept nogil:
+    """Where a tile along pixels is in out."""
+    cdef int axis = p.s.rank - 1
+    return Rows(place.left, b.columns, min(b.columns * p.woven, p.s.out_size[axis] - b.column * p.woven),
+                p.row_phases * p.s.out_stride[axis - 1])
+
+
+cdef inline bint is_plain(const Plan* p, const Place* place, Py_ssize_t columns) noexcept nogil:
+    """Whether the sums of a tile along pixels are results, whole vectors of them."""
+    return (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL and p.s.activation == IDENTITY
+            and p.woven == 1 and place.pixels == columns * p.lanes and place.pixels <= place.left)
+
+
+cdef inline void sum_phases(V* sums, Py_ssize_t step, const Plan* p, Part* part, Scratch* scratch, const Place* place,
+                            const char* weights, Py_ssize_t width, Py_ssize_t columns) noexcept nogil:
+    """The sums of a tile along pixels, of each phase of columns: [filter][phase][vector]."""
+    cdef Py_ssize_t phase
+    cdef Factors f    # set field by field: a copy of it would wait in line behind the results just stored
+    f.at = &AT_ITS_START if p.copies_tiles else scratch.at + place.index
+    f.n_inner, f.weights = part.inner, weights
+    for phase in range(p.woven):
+        f.taps = taps_of(p, part, scratch, place, phase, &f.n_taps)
+        if part.copied != NULL:
+            f.patch, f.inner = part.copied, scratch.in_x
+            sum_and_copy_pixels(sums + phase * columns, step, not part.first, &f, &part.ahead, scratch.patch)
+            part.copied = NULL
+        else:
+            f.patch, f.inner = part.x, scratch.inner
+            sum_pixels(sums + phase * columns, step, not part.first, &f, &part.ahead, width, columns)
+        part.ahead.results += columns * sizeof(V)
 
 
 cdef void tile_pixels(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
-                      const Tap* taps, Py_ssize_t n_taps, const char* weights, Py_ssize_t filter,
-                      Py_ssize_t width) noexcept nogil:
+                      const char* weights, Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """A panel of a few filters by vectors of pixels."""
-    cdef Py_ssize_t columns = (place.pixels + p.lanes - 1) // p.lanes, step = columns * sizeof(V)
-    cdef bint plain = (p.epilogue.store_in_place and not p.in_parts and p.s.bias == NULL
-                       and p.s.activation == IDENTITY and place.pixels == columns * p.lanes)
-    cdef Factors f    # set field by field: a copy of it would wait in line behind the results just stored
-    f.patch = part.x
-    f.at = &AT_ITS_START if p.copies_tiles else scratch.at + place.index
-    f.taps, f.n_taps, f.inner, f.n_inner, f.weights = taps, n_taps, scratch.inner, part.inner, weights
+    cdef Py_ssize_t columns = (place.pixels + p.lanes - 1) // p.lanes, step = p.woven * columns * sizeof(V)
+    cdef bint plain = is_plain(p, place, columns)
+    cdef char* out = scratch.out[place.index * p.woven]
+    cdef Rows rows
     part.ahead.results, part.ahead.step = <char*> sums, step
     if part.last and p.epilogue.store_in_place:
-        part.ahead.results, part.ahead.step = scratch.out[place.index] + filter_offset(p.s, filter), p.s.out_filter
-    if plain:    # sums are results: stored where they belong at once
+        part.ahead.results, part.ahead.step = out + filter_offset(p.s, filter), p.s.out_filter
+    if plain:    # stored where they belong at once
         sums, step = <V*> part.ahead.results, part.ahead.step
-    if part.copied != NULL:
-        f.patch, f.inner = part.copied, scratch.in_x
-        sum_and_copy_pixels(sums, step, not part.first, &f, &part.ahead, scratch.patch)
-    else:
-        sum_pixels(sums, step, not part.first, &f, &part.ahead, width, columns)
+    sum_phases(sums, step, p, part, scratch, place, weights, width, columns)
     if part.last and not plain:
-        finish(sums, &p.epilogue, b.group, place.bank, filter, width, columns, True)
-        store_filters(sums, &p.epilogue, scratch.out[place.index], filter, place.pixels, width, columns)
+        rows = rows_of(p, b, place)
+        finish(sums, &p.epilogue, b.group, place.bank, filter, width, p.woven * columns, True)
+        store_filters(sums, &p.epilogue, &rows, scratch.turned, out, filter, place.pixels, width, columns)
 
 
 cdef V* add_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                  const char* weights, Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
     """Adds a part of the sum to one tile. Returns where the next one's sums are."""
-    cdef const Tap* taps = scratch.taps
-    cdef Py_ssize_t n_taps = part.taps
-    if part.finite and n_taps > 1 and p.s.boundary == FILL and not p.in_place:
-        taps = keep_taps(p, &part.cut, scratch, place, &n_taps)
     if p.along_pixels:
-        tile_pixels(sums, p, b, part, scratch, place, taps, n_taps, weights, filter, width)
+        tile_pixels(sums, p, b, part, scratch, place, weights, filter, width)
     else:
-        tile_filters(sums, p, b, part, scratch, place, taps, n_taps, weights, filter, width)
-    return sums + MAX_VECTORS if p.in_parts else sums
+        tile_filters(sums, p, b, part, scratch, place, weights, filter, width)
+    return sums + MAX_VECTORS * p.woven if p.in_parts else sums
 
 
 # ---------------------------------------------------------------- products of matrices: what a tile sees is copied
@@ -238,15 +298,17 @@ cdef void see(const Plan* p, const Block* b, Part* part, Scratch* scratch) noexc
     cdef const Layer* s = p.s
     cdef int axis = s.rank - 1
     cdef Py_ssize_t item
+    part.first_row, part.first_column = first_met(s, axis - 1, part.cut.row), first_met(s, axis, part.cut.column)
     part.x = scratch.patch
     if p.in_place:
-        part.x = (s.x + part.cut.channel * s.x_channel + part.cut.column * s.dilation[axis] * s.x_stride[axis]
-                  + part.cut.row * s.dilation[axis - 1] * s.x_stride[axis - 1])
+        part.x = (s.x + part.cut.channel * s.x_channel
+                  + (part.first_column - first_met(s, axis, 0)) * s.x_stride[axis]
+                  + (part.first_row - first_met(s, axis - 1, 0)) * s.x_stride[axis - 1])
     elif not p.copies_tiles:
         for item in range(b.items):
             gather(&p.patch, &part.cut, b.group, b.item + item, b.row, b.column,
                    scratch.patch + item * p.patch.item_pitch)
-    list_taps(p, part, scratch)
+    list_terms(p, part, scratch)
 
 
 cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
@@ -267,7 +329,6 @@ cdef V* sum_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* sc
             line += LINE
         sums = add_tile(sums, p, b, part, scratch, place, panel_of(p, b, part, scratch, 0, filter, width),
                         filter, width)
-        part.copied = NULL
         filter += width
     return sums
 
@@ -292,9 +353,9 @@ cdef Lines weights_ahead(const Plan* p, const Block* b, const Part* part, Py_ssi
     return Lines(s.weight + origin_of(s, 0, b.group) + filter * s.weight_filter, n * s.weight_filter)
 
 
-cdef inline void look_ahead(Part* part, const Scratch* scratch, Lines* lines) noexcept nogil:
-    """A tile asks for as many of the lines as its sum has terms."""
-    cdef Py_ssize_t bytes = part.taps * part.inner * LINE
+cdef inline void look_ahead(Part* part, const Scratch* scratch, Py_ssize_t phase, Lines* lines) noexcept nogil:
+    """A tile asks for as many of the lines as its sum has terms, that of its first phase of columns."""
+    cdef Py_ssize_t bytes = (scratch.first_tap[phase + 1] - scratch.first_tap[phase]) * part.inner * LINE
     part.ahead.at, part.ahead.pitch = scratch.patch, 0
     if lines.bytes >= bytes:
         part.ahead.at, part.ahead.pitch = lines.at, LINE
@@ -322,7 +383,7 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
             weights = panel_of(p, b, part, scratch, bank, filter, width)
             lines = weights_ahead(p, b, part, filter + width)
             for i in range(scratch.first_place[bank], scratch.first_place[bank + 1]):
-                look_ahead(part, scratch, &lines)
+                look_ahead(part, scratch, scratch.places[i].row_phase * p.woven, &lines)
                 sums = add_tile(sums, p, b, part, scratch, scratch.places + i, weights, filter, width)
         filter += width
 

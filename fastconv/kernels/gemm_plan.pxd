@@ -2,13 +2,13 @@
 from libc.string cimport memset
 
 from fastconv.kernels.blocks cimport (
-    Block, Grid, blocks, cut_blocks, grid_of, halve, halve_filters, pixels_of, take_filters,
+    Block, Grid, blocks, cut_blocks, grid_of, halve, halve_filters, of_phase, pixels_of, take_filters,
 )
 from fastconv.kernels.border cimport share, whole
 from fastconv.kernels.epilogue cimport Epilogue, epilogue_of
 from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport BOOL, same_bits
-from fastconv.kernels.patch cimport Cut, Patch, cut_of, outer_taps, patch_of, terms_of
+from fastconv.kernels.patch cimport Cut, Patch, cut_of, elements_met, first_met, outer_taps, patch_of, terms_of
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS
 from fastconv.kernels.tile cimport MAX_VECTORS, Tap, rows_of_tile
@@ -36,6 +36,8 @@ cdef struct Plan:
     Py_ssize_t lanes
     Grid grid
     Py_ssize_t banks           # of filters, in turn along the last two axes
+    Py_ssize_t row_phases      # of outputs
+    Py_ssize_t woven           # phases of columns: a tile computes those of its pixels side by side
     Py_ssize_t padded_filters  # whole vectors of them
     Py_ssize_t panel           # filters of a tile at most
     Py_ssize_t tile_rows       # and pixels, if vectors run along filters
@@ -49,7 +51,7 @@ cdef struct Plan:
     Py_ssize_t packed_bytes    # scratch for weights that are not packed ahead
     Epilogue epilogue
 
-# A tile's pixels: which outputs they are at most, and where.
+# A tile's pixels: which outputs they are at most, each axis counted within a phase, and where.
 cdef struct Place:
     Py_ssize_t item
     Py_ssize_t last_item
@@ -58,19 +60,22 @@ cdef struct Place:
     Py_ssize_t column
     Py_ssize_t last_column
     Py_ssize_t bank
+    Py_ssize_t row_phase
     Py_ssize_t pixels
-    Py_ssize_t index           # in `at` and `out`
+    Py_ssize_t left            # along pixels: those of its row from the first on; others are in rows below
+    Py_ssize_t index           # in `at`, and in `out` times the phases of columns
 
 cdef struct Scratch:
     char* patch
     char* weights
     char* sums
-    char* turned               # a tile transposed
+    char* turned               # a tile transposed, or its phases woven
     Place* places              # of the block's tiles
     Py_ssize_t* first_place    # of each bank
     Py_ssize_t* at             # by pixel (by tile, along pixels): where it is in the patch
-    char** out                 # and in out
-    Tap* taps                  # of the part of the sum
+    char** out                 # and in out, of each phase of columns; NULL if that has no such pixel
+    Tap* taps                  # of the part of the sum, phase by phase
+    Py_ssize_t* first_tap      # of each
     Tap* kept                  # those that do not lie wholly on padding for a tile
     Py_ssize_t* inner          # from a tap, to the terms that follow
     Py_ssize_t* in_x           # the same in x, where tiles are copied from it
@@ -83,10 +88,11 @@ cdef inline Py_ssize_t panel_width(const Plan* p, Py_ssize_t filters) noexcept n
 
 
 cdef inline bint is_product(const Layer* s, Py_ssize_t size) noexcept nogil:
-    """Whether the layer is a product of matrices, and the pixels in x are side by side and what is computed with."""
+    """Whether each phase is a product of matrices, and the pixels in x are side by side and what is computed with."""
     cdef int axis = s.rank - 1, i
     for i in range(s.rank):
-        if s.kernel_size[i] != 1 or s.stride[i] != 1 or s.offset[i] != 0 or s.out_size[i] != s.x_size[i]:
+        if (s.kernel_size[i] != s.up[i] or s.stride[i] != 1 or s.offset[i] != s.up[i] - 1
+                or of_phase(s, i, 0) != s.x_size[i]):
             return False
     return (s.rank == 2 and s.planes == 1 and s.x_stride[axis] == size and same_bits(s.x_element, s.element)
             and s.element != BOOL)
@@ -97,8 +103,8 @@ cdef inline bint fills_a_patch(const Layer* s, Py_ssize_t size) noexcept nogil:
     a border, and the channels of a pixel lie side by side or a sample is small."""
     cdef int axis
     for axis in range(s.rank):
-        if s.offset[axis] > 0 or (s.x_size[axis] <= (s.out_size[axis] - 1) * s.stride[axis] - s.offset[axis]
-                                  + (s.kernel_size[axis] - 1) * s.dilation[axis]):
+        if first_met(s, axis, 0) < 0 or s.x_size[axis] <= (of_phase(s, axis, 0) - 1) * s.stride[axis] + first_met(
+                s, axis, s.kernel_size[axis] - 1):
             return False
     return (s.rank == 2 and s.planes == 1 and same_bits(s.x_element, s.element) and s.element != BOOL
             and (s.x_channel == size or s.channels * max(s.x_channel, -s.x_channel) <= SAMPLE))
@@ -143,8 +149,21 @@ cdef inline void cut_filters(Plan* p) noexcept nogil:
     """All filters at once, unless the sums that wait between parts would be too many."""
     cdef Py_ssize_t most = p.padded_filters
     if p.in_parts:
-        most = min(most, max(1, SUMS // (pixels_of(&p.grid) * p.size * p.panel)) * p.panel)
+        most = min(most, max(1, SUMS // (pixels_of(&p.grid) * p.row_phases * p.woven * p.size * p.panel)) * p.panel)
     take_filters(&p.grid, most)
+
+
+cdef inline Py_ssize_t tiles(const Plan* p) noexcept nogil:
+    """Tiles of a block at most."""
+    cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
+    if p.along_pixels:    # one more where whole vectors are copied
+        return panels * p.row_phases * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
+    return panels * p.row_phases * (pixels_of(&p.grid) // FILTER_ROWS + 3 * p.banks)
+
+
+cdef inline Py_ssize_t sums_of(const Plan* p) noexcept nogil:
+    """Bytes of a tile's sums, or of all that wait between parts."""
+    return MAX_VECTORS * p.woven * p.lanes * p.size * (tiles(p) if p.in_parts else 1)
 
 
 cdef inline void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
@@ -169,23 +188,24 @@ cdef inline Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint
     memset(&p, 0, sizeof(p))
     p.s, p.size, p.lanes, p.along_pixels = s, size, lanes, along_pixels
     p.grid, p.banks = grid_of(s), s.banks.tiles[axis - 1] * s.banks.tiles[axis]
+    p.row_phases, p.woven = s.up[axis - 1], s.up[axis]
     p.panel = PIXEL_ROWS if along_pixels else share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
     p.tile_rows = THIN_ROWS if p.panel == lanes else FILTER_ROWS
     p.padded_filters = p.grid.filters if along_pixels else whole(p.grid.filters, lanes)
     if along_pixels and workers == 1:    # several are better served by equal blocks
         p.grid.tile = PIXEL_COLUMNS * lanes
     p.epilogue = epilogue_of(s, size, lanes)
-    p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.out_size[1] >= lanes
+    p.copies_tiles = along_pixels and s.packed != NULL and is_product(s, size) and s.x_size[1] >= lanes
     p.in_place = not along_pixels and fills_a_patch(s, size)
     p.cut = cut_of(s, TERMS)
     p.terms = s.channels * s.planes * outer_taps(s) * s.kernel_size[axis - 1] * s.kernel_size[axis]
     p.in_parts = terms_of(&p.cut) < p.terms
     cut_pixels(&p)
     cut_filters(&p)
+    while sums_of(&p) > 3 * SUMS and halve_pixels(&p):    # tiles are not full, and phases many
+        pass
     divide(&p, workers)
-    p.sums_bytes = MAX_VECTORS * lanes * size
-    if p.in_parts:
-        p.sums_bytes *= tiles(&p)
+    p.sums_bytes = sums_of(&p)
     # scratch starts with zeros, and those of the border stay
     p.patch.padded = p.grid.pieces == 1 and p.cut.columns == s.kernel_size[axis] and s.boundary == FILL
     if s.packed == NULL:
@@ -193,29 +213,22 @@ cdef inline Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint
     return p
 
 
-cdef inline Py_ssize_t tiles(const Plan* p) noexcept nogil:
-    """Tiles of a block at most."""
-    cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
-    if p.along_pixels:    # one more where whole vectors are copied
-        return panels * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
-    return panels * (pixels_of(&p.grid) // FILTER_ROWS + 3 * p.banks)
-
-
 # Scratch, a worker's part: patch (with room to read a tile too far), weights, sums, turned, tables.
 cdef inline Scratch laid_out(const Plan* p, char* memory) noexcept nogil:
     cdef Scratch s
-    cdef Py_ssize_t pixels = pixels_of(&p.grid)
+    cdef Py_ssize_t pixels = pixels_of(&p.grid) * p.row_phases
     s.patch = memory
     s.weights = s.patch + whole(p.grid.items * p.patch.item_pitch, 64) + SLACK
     s.sums = s.weights + whole(p.packed_bytes, 64)
     s.turned = s.sums + p.sums_bytes
-    s.places = <Place*> (s.turned + SLACK)
+    s.places = <Place*> (s.turned + MAX_VECTORS * p.woven * p.lanes * p.size + SLACK)
     s.first_place = <Py_ssize_t*> (s.places + pixels)
     s.at = s.first_place + p.banks + 1
     s.out = <char**> (s.at + pixels)
-    s.taps = <Tap*> (s.out + pixels)
+    s.taps = <Tap*> (s.out + pixels * p.woven)
     s.kept = s.taps + TERMS
-    s.inner = <Py_ssize_t*> (s.kept + TERMS)
+    s.first_tap = <Py_ssize_t*> (s.kept + TERMS)
+    s.inner = s.first_tap + p.row_phases * p.woven + 1
     s.in_x = s.inner + TERMS
     s.end = <char*> (s.in_x + TERMS)
     return s

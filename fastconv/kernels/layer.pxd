@@ -15,9 +15,11 @@ cdef struct Banks:
     Py_ssize_t bias_bank                 # and from its bias, banks counted in the order of axes; 0 if all share one
 
 # out[n, g, f, o] = activation(bias[g, f]
-#     + sum over c, k of x[n, g, c, o * stride + k * dilation - offset] * weight[g, f, c, k])
+#     + sum over c, k of x[n, g, c, (o * stride + k * dilation - offset) / up] * weight[g, f, c, k])
 # with x continued by the boundary, zeros for FILL. Layouts, flips and transpositions are strides, in bytes.
 # Ranks start at 2: a signal is an image of one row.
+# `up` is 1 but for transposed layers, along the last two axes, whose stride and dilation are 1 then: there k runs over
+# the taps where the index is whole. Outputs of one *phase*, o % up, meet the same taps.
 cdef struct Layer:
     int rank
     Py_ssize_t x_size[MAX_RANK]
@@ -26,6 +28,7 @@ cdef struct Layer:
     Py_ssize_t offset[MAX_RANK]
     Py_ssize_t stride[MAX_RANK]
     Py_ssize_t dilation[MAX_RANK]
+    Py_ssize_t up[MAX_RANK]
     Py_ssize_t x_stride[MAX_RANK]
     Py_ssize_t out_stride[MAX_RANK]
     Py_ssize_t weight_stride[MAX_RANK]

@@ -96,6 +96,33 @@ cdef struct Patch:
     Py_ssize_t size            # of an element
 
 
+# ---------------------------------------------------------------- what taps meet
+
+cdef inline Py_ssize_t first_met(const Layer* s, int axis, Py_ssize_t tap) noexcept nogil:
+    """The first element of x that outputs from the first on meet at taps from `tap` on."""
+    cdef Py_ssize_t way = tap * s.dilation[axis] - s.offset[axis], up = s.up[axis]
+    if up == 1:
+        return way
+    return (way + up - 1) // up if way > 0 else -(-way // up)
+
+
+cdef inline Py_ssize_t elements_met(const Layer* s, int axis, Py_ssize_t taps) noexcept nogil:
+    """How many elements, a dilation apart, are met from an output of each phase at so many taps at most."""
+    if taps == s.kernel_size[axis]:
+        return (first_met(s, axis, taps - 1) - first_met(s, axis, 0)) // s.dilation[axis] + 1
+    return (taps + s.up[axis] - 2) // s.up[axis] + 1
+
+
+cdef inline Py_ssize_t element_met(const Layer* s, int axis, Py_ssize_t phase, Py_ssize_t start,
+                                   Py_ssize_t tap) noexcept nogil:
+    """Which of the elements from `start`'s first on is met at the `tap`-th after it, or -1."""
+    cdef Py_ssize_t way
+    if s.up[axis] == 1:
+        return tap
+    way = start + tap - s.offset[axis] + phase - first_met(s, axis, start) * s.up[axis]
+    return way // s.up[axis] if way % s.up[axis] == 0 else -1
+
+
 # ---------------------------------------------------------------- layout
 
 cdef inline Span span(Py_ssize_t outputs, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, bint phases,
@@ -130,8 +157,8 @@ cdef inline Patch patch_of(const Layer* s, Py_ssize_t size, const Cut* cut, Py_s
     cdef int axis = s.rank - 1
     cdef Py_ssize_t lines, elements
     p.s, p.size = s, size
-    p.rows = span(rows, cut.rows, s.stride[axis - 1], s.dilation[axis - 1], False, shared)
-    p.columns = span(columns, cut.columns, s.stride[axis], s.dilation[axis], phases, shared)
+    p.rows = span(rows, elements_met(s, axis - 1, cut.rows), s.stride[axis - 1], s.dilation[axis - 1], False, shared)
+    p.columns = span(columns, elements_met(s, axis, cut.columns), s.stride[axis], s.dilation[axis], phases, shared)
     p.channels_inner = not phases and s.planes == 1 and cut.channels > 1 and s.x_channel <= s.x_stride[axis]
     p.copy = line_copier(s.x_element, s.element)
     p.same_bytes = same_bits(s.x_element, s.element) and s.element != BOOL    # a boolean may be any byte
@@ -432,8 +459,8 @@ cdef inline void gather(const Patch* p, const Cut* cut, Py_ssize_t group, Py_ssi
     """Fills an item's patch for the outputs from (row, column) on."""
     cdef const Layer* s = p.s
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t start = column * s.stride[axis] + cut.column * s.dilation[axis] - s.offset[axis]
-    cdef Py_ssize_t first_row = row * s.stride[axis - 1] + cut.row * s.dilation[axis - 1] - s.offset[axis - 1]
+    cdef Py_ssize_t start = column * s.stride[axis] + first_met(s, axis, cut.column)
+    cdef Py_ssize_t first_row = row * s.stride[axis - 1] + first_met(s, axis - 1, cut.row)
     cdef Py_ssize_t run, runs = 1 if p.parted else (p.columns.runs if p.columns.shared else cut.columns)
     cdef const char* origin = item_origin(s, item) + group * s.x_group
     cdef Stretch t

@@ -87,7 +87,8 @@ cdef inline void tile_of(V* sums, Py_ssize_t step, bint resumed, const Factors* 
     for r in range(rows):
         for c in range(run * columns):
             total[r * run * columns + c] = (
-                (<volatile V*> (<char*> sums + r * run * step))[c] if resumed else (<volatile V*> ZEROS)[0])
+                (<volatile V*> (<char*> sums + (r * run + c // columns) * step))[c % columns] if resumed
+                else (<volatile V*> ZEROS)[0])
     for r in range(1 if along_pixels else rows):
         row[r] = patch + at[r * run]
     for i in range(n_taps):
@@ -120,7 +121,8 @@ cdef inline void tile_of(V* sums, Py_ssize_t step, bint resumed, const Factors* 
             copy += copied
     for r in range(rows):
         for c in range(run * columns):
-            (<volatile V*> (<char*> sums + r * run * step))[c] = total[r * run * columns + c]
+            (<volatile V*> (<char*> sums + (r * run + c // columns) * step))[c % columns] = (
+                total[r * run * columns + c])
 
 
 cdef inline void tile_rows(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead,

@@ -93,16 +93,16 @@ cdef inline void pack_filters(const Layer* s, line_copy copy, Py_ssize_t size, c
 
 # ---------------------------------------------------------------- dense weights: transposed by vectors
 
-cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, Py_ssize_t first_channel,
-                              Py_ssize_t channels, Py_ssize_t* low, Py_ssize_t* order) noexcept nogil:
-    """Whether the weights of some of the cut's channels, of `size` bytes each, lie without gaps.
+cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, Py_ssize_t channels, Py_ssize_t* low,
+                              Py_ssize_t* order) noexcept nogil:
+    """Whether the weights of the cut's first channels, of `size` bytes each, lie without gaps.
 
     Sets the first one's place, and the cut's terms in memory's order.
     """
     cdef int axis = s.rank - 1
     cdef Py_ssize_t n = channels * cut.outers * cut.rows * cut.columns, tap = 0, outer, row, column, c
     cdef Py_ssize_t all_channels = cut.channels // s.planes, bytes, at, first, place, step
-    first = ((cut.channel // s.planes + first_channel) * s.weight_channel + cut.column * s.weight_stride[axis]
+    first = (cut.channel // s.planes * s.weight_channel + cut.column * s.weight_stride[axis]
              + cut.row * s.weight_stride[axis - 1] + outer_offset(s, cut.outer))
     at = (first + (channels - 1) * s.weight_channel + (cut.columns - 1) * s.weight_stride[axis]
           + (cut.rows - 1) * s.weight_stride[axis - 1]
@@ -123,7 +123,7 @@ cdef inline bint fills_a_line(const Layer* s, Py_ssize_t size, const Cut* cut, P
                         or max(place, place + (channels - 1) * step) >= n):
                     return False
                 for c in range(channels):
-                    order[place + c * step] = tap * all_channels + first_channel + c
+                    order[place + c * step] = tap * all_channels + c
                 tap += 1
     return True
 
@@ -178,33 +178,34 @@ cdef inline void turn_line(const char* at, Py_ssize_t step, Py_ssize_t filters, 
         f += 16
 
 
-cdef inline bint pack_line(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut,
-                           Py_ssize_t first_channel, Py_ssize_t channels, Py_ssize_t filter, Py_ssize_t filters,
-                           Py_ssize_t pitch, char* to) noexcept nogil:
-    """Some channels' weights of some filters of one plane, if they lie without gaps."""
+cdef inline bint pack_lines(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut, Py_ssize_t channels,
+                            Py_ssize_t filter, Py_ssize_t filters, Py_ssize_t pitch, char* to) noexcept nogil:
+    """The weights of some filters of one plane, if those of so many channels lie without gaps."""
     cdef Py_ssize_t[<int> MOST_TERMS] order
     cdef Py_ssize_t low, n = channels * cut.outers * cut.rows * cut.columns, plane = filter // s.filters
     cdef const char* at = s.weight + origin + filter % s.filters * s.weight_filter
-    if not fills_a_line(s, size * s.planes, cut, first_channel, channels, &low, order):
+    if not fills_a_line(s, size * s.planes, cut, channels, &low, order):
         return False
     if s.planes == 2:
         part_planes(order, n, plane)
-    if size == 4:
-        turn_line(at + low, s.weight_filter, filters, n * s.planes, order, pitch, s.weight_end, to, <vint32*> NULL)
-    else:
-        turn_line(at + low, s.weight_filter, filters, n * s.planes, order, pitch, s.weight_end, to, <vint64*> NULL)
+    at += low
+    for _ in range(cut.channels // s.planes // channels):
+        if size == 4:
+            turn_line(at, s.weight_filter, filters, n * s.planes, order, pitch, s.weight_end, to, <vint32*> NULL)
+        else:
+            turn_line(at, s.weight_filter, filters, n * s.planes, order, pitch, s.weight_end, to, <vint64*> NULL)
+        at += channels * s.weight_channel
+        to += channels * s.planes * pitch
     return True
 
 
 cdef inline bint pack_plane(const Layer* s, Py_ssize_t size, Py_ssize_t origin, const Cut* cut, Py_ssize_t filter,
                             Py_ssize_t filters, Py_ssize_t pitch, char* to) noexcept nogil:
     """Filters of one plane: all channels of the cut, or one after the other. False if there are gaps in either."""
-    cdef Py_ssize_t channels = cut.channels // s.planes, c, t
-    cdef Py_ssize_t terms = cut.channels * cut.outers * cut.rows * cut.columns
-    if not pack_line(s, size, origin, cut, 0, channels, filter, filters, pitch, to):
-        for c in range(channels):
-            if not pack_line(s, size, origin, cut, c, 1, filter, filters, pitch, to):
-                return False
+    cdef Py_ssize_t terms = cut.channels * cut.outers * cut.rows * cut.columns, t
+    if not (pack_lines(s, size, origin, cut, cut.channels // s.planes, filter, filters, pitch, to)
+            or pack_lines(s, size, origin, cut, 1, filter, filters, pitch, to)):
+        return False
     if s.planes == 2 and filter < s.filters:    # imaginary times imaginary
         for t in range(1, terms, 2):
             if size == 4:

@@ -551,7 +551,7 @@ def fits(Convolution problem):
     cdef int axis
     cdef Py_ssize_t rows = s.kernel_size[s.rank - 2]
     for axis in range(s.rank - 2, s.rank):
-        if s.stride[axis] != 1 or s.dilation[axis] != 1 and s.kernel_size[axis] > 1:
+        if s.stride[axis] != 1 or s.up[axis] != 1 or s.dilation[axis] != 1 and s.kernel_size[axis] > 1:
             return False
     return (s.kernel_size[s.rank - 1] == 3 and (rows == 3 or rows == 1)
             and (s.element == FLOAT32 or s.element == FLOAT64)
