@@ -3,6 +3,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fastconv._isa import isa as isa
+from fastconv._layer_geometry import Transposed
 from fastconv._tiled_geometry import Tiled
 from fastconv.kernels.layer import Convolution
 from fastconv.kernels.pooling import Pooling
@@ -16,6 +17,7 @@ def check_algorithm(algorithm: str, algorithms: tuple[str, ...] = ...) -> None: 
 def run_layers(
     problems: list[Convolution], algorithm: str, workers: int | None, packed: dict[Any, Any] | None = None
 ) -> None: ...
+def run_transposed(layer: Transposed, algorithm: str, workers: int | None) -> None: ...
 def run_tiled(
     tiled: Tiled, algorithm: str, workers: int | None, out: NDArray[Any] | None = None
 ) -> NDArray[Any]: ...
