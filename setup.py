@@ -23,6 +23,7 @@ LEVELS = {
 }
 COMMON = ["-O3", "-fwrapv", "-g0"]    # Python's own flags would add megabytes of debug information
 GATE = ["-O2"]                        # after COMMON: for what has no loops over data, to be smaller
+LEAN = ["-fno-ipa-cp-clone"]          # for pools: copies of functions for constant arguments took a sixth, gained nothing
 STRIPPED = ["-Wl,-s"]                 # without the names of functions that nothing outside calls
 OPENMP = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"]), (["/openmp"], [])]
 
@@ -68,6 +69,7 @@ class BuildExt(build_ext):
         compile_args, link_args, told = self.openmp()
         common = COMMON if self.builds(COMMON) else []
         gate = GATE if common else []
+        lean = LEAN if self.builds(LEAN) else []
         stripped = STRIPPED if self.builds((), STRIPPED) else []
         levels = {
             level: flags for level, (flags, macro) in LEVELS.items()
@@ -78,8 +80,8 @@ class BuildExt(build_ext):
             level = extension.name.split(".")[-2]
             if level in LEVELS and level not in levels:
                 continue
-            is_gate = extension.name.startswith("fastconv._")
-            extension.extra_compile_args = common + (gate if is_gate else []) + compile_args + levels.get(level, [])
+            more = gate if extension.name.startswith("fastconv._") else lean if extension.name.endswith(".pool") else []
+            extension.extra_compile_args = common + more + compile_args + levels.get(level, [])
             extension.extra_link_args = link_args + stripped
             extension.define_macros.append(("FC_OPENMP", f'"{told}"'))
             kept.append(extension)
