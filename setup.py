@@ -23,7 +23,7 @@ LEVELS = {
 }
 COMMON = ["-O3", "-fwrapv", "-g0"]    # Python's own flags would add megabytes of debug information
 GATE = ["-O2"]                        # after COMMON: for what has no loops over data, to be smaller
-LEAN = ["-fno-ipa-cp-clone"]          # for pools: copies of functions for constant arguments took a sixth, gained nothing
+LEAN = ["-fno-ipa-cp-clone"]          # for pools: copies of functions for constant arguments took a sixth, for nothing
 STRIPPED = ["-Wl,-s"]                 # without the names of functions that nothing outside calls
 OPENMP = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"]), (["/openmp"], [])]
 
