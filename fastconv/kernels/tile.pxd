@@ -100,7 +100,7 @@ cdef inline void tile_of(V* sums, Py_ssize_t step, bint resumed, const Factors* 
         w = weights + taps[i].weight * line
         t = 0
         while t + terms <= n:    # what is done once a term but for the sums takes turns with them
-            if asks and asked < <size_t> (rows * (columns + 1)):    # vectors begin anywhere in a line, and end in the next
+            if asks and asked < <size_t> (rows * (columns + 1)):    # vectors begin within lines, and end in the next
                 prefetch(ahead.results + asked % rows * ahead.step + asked // rows * sizeof(V), 1)
                 asked += 1
             for u in range(terms):
