@@ -25,9 +25,7 @@ from libc.stdlib cimport free, malloc
 
 from fastconv.kernels.blocks cimport Block, aligned, block_at, blocks
 from fastconv.kernels.border cimport whole
-from fastconv.kernels.epilogue cimport (
-    Rows, filter_offset, finish, store_filters, store_pixels,
-)
+from fastconv.kernels.epilogue cimport Rows, filter_offset, finish, store_filters, store_pixels
 from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch, laid_out, panel_width, planned, prepared
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
 from fastconv.kernels.lines cimport BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
