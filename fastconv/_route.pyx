@@ -10,6 +10,7 @@ from fastconv.kernels import indices, spread
 
 from fastconv._layer_geometry cimport Transposed
 from fastconv._tiled_geometry cimport Tiled
+from fastconv.kernels.blocks cimport of_phase
 from fastconv.kernels.layer cimport INPUT, RESULT, Convolution, Layer
 from fastconv.kernels.pooling cimport Pooling
 from fastconv.kernels.problem cimport Problem
@@ -132,7 +133,7 @@ cdef Py_ssize_t _run(const Layer* s, Py_ssize_t lanes):
     cdef Py_ssize_t steps = s.banks.tiles[axis] * s.up[axis], n = (s.out_size[axis] + steps - 1) // steps
     if (lanes <= n == s.x_size[axis] and s.kernel_size[axis] == s.up[axis] and s.stride[axis] == 1
             and s.stride[axis - 1] == 1):
-        n *= (s.out_size[axis - 1] + s.up[axis - 1] - 1) // s.up[axis - 1]
+        n *= of_phase(s, axis - 1, 0)
     return n
 
 

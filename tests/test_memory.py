@@ -18,6 +18,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 """
 
+
 def scratch(measure):
     """MiB that a process takes beside its arrays, as it prints them."""
     done = python("-c", PEAK + measure)

@@ -38,13 +38,12 @@ from fastconv.kernels.simd cimport (
     PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.tile cimport (
-    MAX_VECTORS, Ahead, Factors, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
+    LINE, MAX_VECTORS, Ahead, Factors, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
 )
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
     FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
-    LINE = 64                  # bytes of the cache
 
 cdef Py_ssize_t AT_ITS_START = 0
 
@@ -368,7 +367,7 @@ cdef void sum_part(V* sums, const Plan* p, const Block* b, Part* part, Scratch* 
     cdef const char* weights
     cdef Lines lines
     see(p, b, part, scratch)
-    part.ahead.at, part.ahead.pitch, part.copied = scratch.patch, 0, NULL
+    part.copied = NULL
     if p.copies_tiles:
         for i in range(tiles):
             sums = sum_tile(sums, p, b, part, scratch, scratch.places + i, scratch.places + min(i + 1, tiles - 1))
@@ -398,6 +397,7 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noex
         sum_part(<V*> scratch.sums, p, &b, &part, scratch, tiles)
         part.done += n
         next_cut(p.s, &p.cut, &part.cut)
+
 
 cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""

@@ -12,6 +12,7 @@ cdef enum:
     MAX_ROWS = 10
     MAX_COLUMNS = 4
     MAX_VECTORS = 32           # a tile's sums
+    LINE = 64                  # bytes of the cache
 
 # Where a tap's part of the sum starts: bytes from a pixel's place in the patch, and rows of a panel of weights.
 cdef struct Tap:

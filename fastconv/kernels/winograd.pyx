@@ -37,7 +37,7 @@ from fastconv.kernels.lines cimport FLOAT32, FLOAT64
 from fastconv.kernels.patch cimport Cut, Patch, gather, item_target, outer_taps, patch_of, tap_offset
 from fastconv.kernels.problem cimport FILL
 from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, element_size, vdouble, vfloat
-from fastconv.kernels.tile cimport Ahead, Factors, Tap, rows_of_tile, tile_along_filters
+from fastconv.kernels.tile cimport LINE, Ahead, Factors, Tap, rows_of_tile, tile_along_filters
 from fastconv.kernels.weights cimport pack_panel
 
 cdef enum:
@@ -46,7 +46,6 @@ cdef enum:
     IMAGE = 1024 * 1024        # bytes of a block's transformed windows: half of a second-level cache, or all of it
     MOST_WINDOWS = 128         # of a block
     FEWEST_WINDOWS = 16
-    LINE = 64                  # bytes of the cache
     FEW_WINDOWS = 64           # not to be cut further if there is a block for each worker
     GATHERED = 24 * 1024       # bytes of x gathered at once: half of a first-level cache
     LARGE_WEIGHTS = 4 * 1024 * 1024    # bytes of them, transformed, from which blocks may be twice as large
