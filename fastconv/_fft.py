@@ -5,28 +5,39 @@ Two ways lead from there to the output:
 
 * *blocks* (overlap-save): a block of outputs needs a stretch of the continued image, kernel length - 1 longer; the
   sums are the correlation's first elements, and the rest, which has wrapped around, is dropped;
-* *circular*: the output is the correlation itself, read modulo its period. So it is for a periodic image ("wrap"), and
-  for an image among zeros once the period has room for the zeros that the kernel meets, on both sides the same ones.
+* *circular*: the output is the correlation itself. So it is for a periodic image ("wrap"), whose kernel is summed
+  modulo the period, and for an image among zeros once the period has room for the zeros that the kernel meets.
 
-The transforms are SciPy's when it is installed, else NumPy's.
+What a transform cannot sum well, data of many magnitudes, is prepared for it in `_magnitudes`.
+
+The transforms are SciPy's when it is installed, else NumPy's. SciPy is imported when it is first needed.
 """
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
+from functools import cache
+from importlib.util import find_spec
+from itertools import compress, product
 from math import ceil, log2, prod
 
 import numpy as np
 
+from fastconv import _magnitudes
 from fastconv._geometry import part
+from fastconv._magnitudes import Kernel, Transform, Windows, scaled, split_kernel
 
-try:
-    from scipy import fft as _scipy_fft
-except ImportError:
-    _scipy_fft = None
+
+@cache
+def _scipy_fft():
+    """SciPy's transforms, None without SciPy."""
+    if not find_spec("scipy"):
+        return None
+    from scipy import fft
+    return fft
+
 
 # Seconds for one real transform of m elements, per m * log2(m): 1024 x 1024 and 128 x 128 x 128, one core of a
-# Zen 4 at 3.6 GHz. Complex ones cost twice that.
-_SECONDS = {"f": 1.8e-10, "d": 3.3e-10, "g": 60e-10} if _scipy_fft else {"f": 2.5e-10, "d": 4.5e-10, "g": 80e-10}
+# Zen 4 at 3.6 GHz, with SciPy and without. Complex ones cost twice that.
+_SECONDS = {True: {"f": 1.8e-10, "d": 3.3e-10, "g": 60e-10}, False: {"f": 2.5e-10, "d": 4.5e-10, "g": 80e-10}}
 _BLOCK_SECONDS = 10e-6         # what a block costs in Python,
 _BATCH_SECONDS = 40e-6         # what a batch of blocks does,
 _PLAN_SECONDS = 100e-6         # and a plan
@@ -36,8 +47,8 @@ _LARGEST = 1 << 24             # elements of a block, unless the kernel asks for
 
 def _fast_len(n: int) -> int:
     """The next length that the transforms like: a product of small primes."""
-    if _scipy_fft:
-        return _scipy_fft.next_fast_len(n, real=True)
+    if _scipy_fft():
+        return _scipy_fft().next_fast_len(n, real=True)
     return min(
         (power * 2 ** max(0, ceil(log2(n / power)))
          for power in (3**i * 5**j for i in range(20) for j in range(14)) if power < 2 * n),
@@ -62,8 +73,8 @@ class Plan:
 
 
 def _transform_seconds(problem, shape):
-    size = prod(shape)
-    return _SECONDS[_precision(problem)] * (2 if problem.dtype.kind == "c" else 1) * size * log2(max(size, 2))
+    size, seconds = prod(shape), _SECONDS[bool(_scipy_fft())][_precision(problem)]
+    return seconds * (2 if problem.dtype.kind == "c" else 1) * size * log2(max(size, 2))
 
 
 def least_seconds(problem) -> float:
@@ -162,36 +173,44 @@ class _Transforms:
     def __init__(self, problem, shape, workers):
         complex_input = problem.dtype.kind == "c"
         self.dtype = np.dtype(_precision(problem).upper() if complex_input else _precision(problem))
-        self._shape, self._axes = shape, tuple(range(-len(shape), 0))
-        library, self._options = (_scipy_fft, {"workers": workers}) if _scipy_fft else (np.fft, {})
+        self._shape, self._axes, self._workers = shape, tuple(range(-len(shape), 0)), workers
+        library = _scipy_fft() or np.fft
         self._forward, self._back = (
             (library.fftn, library.ifftn) if complex_input else (library.rfftn, library.irfftn))
 
-    def forward(self, a):
-        return self._forward(a.astype(self.dtype, copy=False), self._shape, self._axes, **self._options)
+    def _run(self, transform, a):
+        if _scipy_fft() is None:
+            return transform(a, self._shape, self._axes)
+        try:
+            return transform(a, self._shape, self._axes, workers=self._workers)
+        except RuntimeError:    # its threads are gone after a fork, or refused by the system
+            self._workers = 1
+            return transform(a, self._shape, self._axes, workers=1)
+
+    def spectrum(self, kernel):
+        """What the image's spectrum is multiplied with, so that each element meets these taps."""
+        spectrum = self._run(self._forward, np.conj(kernel) if kernel.dtype.kind == "c" else kernel)
+        return np.conj(spectrum, out=spectrum)
 
     def filtered(self, a, spectrum):
         """The circular correlation of `a`, or of each array in a stack, with the kernel that has this spectrum."""
-        with np.errstate(all="ignore"):    # infinities and NaN are looked for, and mended, afterwards
-            transformed = self.forward(a)
-            transformed *= spectrum
-            return self._back(transformed, self._shape, self._axes, **self._options)
+        transformed = self._run(self._forward, a)
+        transformed *= spectrum
+        return self._run(self._back, transformed)
 
 
-def _kernel_spectrum(problem, kernel, transforms):
-    """What the image's spectrum is multiplied with; conj(transform(w)) correlates with conj(w)."""
-    conjugates = problem.conjugate_kernel or problem.conjugate_x or problem.dtype.kind != "c"
-    spectrum = transforms.forward(kernel if conjugates else np.conj(kernel))
-    return np.conj(spectrum, out=spectrum)
+def _multiplied_with(problem, dtype):
+    """The kernel as elements of the image are multiplied with it: conj(transform(w)) correlates with conj(w)."""
+    w = problem.kernel.astype(dtype, copy=False)
+    return np.conj(w) if w.dtype.kind == "c" and (problem.conjugate_kernel or problem.conjugate_x) else w
 
 
 def _store(problem, sums, target):
     """Sums to their place in the output, as its dtype wants them."""
-    with np.errstate(all="ignore"):    # float16 may overflow, as in a direct sum
-        if problem.dtype.kind in "iu":
-            target[...] = np.rint(sums).astype(np.int64)
-        else:
-            target[...] = np.conj(sums) if problem.conjugate_x else sums
+    if problem.dtype.kind in "iu":
+        target[...] = np.rint(sums).astype(np.int64)
+    else:
+        target[...] = np.conj(sums) if problem.conjugate_x else sums
 
 
 def _modulo(kernel, shape):
@@ -205,60 +224,216 @@ def _modulo(kernel, shape):
     return kernel
 
 
-def _turns(outputs, offset, period):
-    """Pieces of an axis of the output, and where they are in the period: pairs of slices."""
-    pieces, start = [], 0
-    while start < outputs:
-        source = (start - offset) % period
-        length = min(outputs - start, period - source)
-        pieces.append((slice(start, start + length), slice(source, source + length)))
-        start += length
-    return pieces
+def _placed(a, shape, start):
+    """`a` among zeros."""
+    if a.shape == shape:
+        return a
+    placed = np.zeros(shape, a.dtype)
+    placed[tuple(slice(s, s + n) for s, n in zip(start, a.shape, strict=True))] = a
+    return placed
 
 
-def _correlate_circular(problem, chosen, workers, direct):
-    transforms = _Transforms(problem, chosen.shape, workers)
-    kernel = _modulo(problem.kernel.astype(transforms.dtype, copy=False), chosen.shape)
-    sums = transforms.filtered(problem.x, _kernel_spectrum(problem, kernel, transforms))
-    turns = [_turns(*axis) for axis in zip(problem.out.shape, problem.offset, chosen.shape, strict=True)]
-    if not all(np.isfinite(sums[tuple(source for _, source in piece)]).all() for piece in product(*turns)):
-        direct(problem, workers)
+# ---------------------------------------------------------------- one stretch of the image
+
+class _Convolver:
+    """A kernel and its transform; sums of stretches of the image are computed and stored, directly where need be."""
+
+    def __init__(self, problem, chosen, workers, direct, product_seconds):
+        self.problem, self.direct, self.workers = problem, direct, workers
+        self.product_seconds = product_seconds
+        self.transforms = _Transforms(problem, chosen.shape, workers)
+        self.seconds = 2 * _transform_seconds(problem, chosen.shape)
+        self.exact = problem.dtype.kind in "iu"
+
+    def use(self, w, shift=None):
+        """Takes this kernel, rolled by `shift` if it is periodic; False if it is better summed directly."""
+        self.kernel = Kernel(w, w) if self.exact else split_kernel(w)
+        if self.kernel is None:
+            return False
+        even = scaled(self.kernel.even, -self.kernel.exponent)
+        if shift is not None:
+            even = np.roll(_placed(even, self.problem.x.shape, (0,) * w.ndim), [-n for n in shift], range(w.ndim))
+        self.spectrum = self.transforms.spectrum(even)
+        return True
+
+    def filtered(self, x):
+        return self.transforms.filtered(x, self.spectrum)
+
+    def target(self, corner, outputs):
+        """A box of the output."""
+        return self.problem.out[tuple(slice(c, c + n) for c, n in zip(corner, outputs, strict=True))]
+
+    def sum_directly(self, corner, outputs):
+        """Computes a box of outputs by the direct kernels."""
+        problem = self.problem
+        start = [c - before for c, before in zip(corner, problem.offset, strict=True)]
+        seen = _continued(problem, start, [n + k - 1 for n, k in zip(outputs, problem.kernel.shape, strict=True)])
+        self.direct(part(problem, seen, self.target(corner, outputs)), self.workers)
+
+    def compute(self, x, windows, apply, corner):
+        """Sums a stretch `x` of the image into the outputs from `corner` on."""
+        transform = Transform(apply, self.seconds, self.product_seconds)
+        sums, boxes = _magnitudes.summed(x, windows, self.kernel, transform)
+        if sums is None:
+            self.sum_directly(corner, windows.outputs)
+            return
+        _store(self.problem, sums, self.target(corner, windows.outputs))
+        for box in boxes:
+            self.sum_directly([c + b.start for c, b in zip(corner, box, strict=True)], [b.stop - b.start for b in box])
+
+
+# ---------------------------------------------------------------- the whole image at once
+
+def _repeat(out, period):
+    """Fills a periodic output from its first period."""
+    for axis, n in enumerate(period):
+        lead = (slice(None),) * axis
+        for start in range(n, out.shape[axis], n):
+            stop = min(start + n, out.shape[axis])
+            out[(*lead, slice(start, stop))] = out[(*lead, slice(0, stop - start))]
+
+
+def _correlate_circular(convolver, chosen):
+    problem, dtype = convolver.problem, convolver.transforms.dtype
+    w, before = _multiplied_with(problem, dtype), problem.offset
+    periodic = problem.boundary == "wrap" and any(
+        o > n - k + 1 for o, n, k in zip(problem.out.shape, problem.x.shape, w.shape, strict=True))
+    x, start, shift = problem.x.astype(dtype, copy=False), before, None
+    outputs = problem.out.shape
+    if problem.boundary == "wrap":
+        w, start = _modulo(w, chosen.shape), (0,) * w.ndim
+        shift = tuple(b % n for b, n in zip(before, chosen.shape, strict=True))
+        outputs = tuple(map(min, outputs, chosen.shape))
+    if not convolver.use(w, shift):
+        convolver.direct(problem, convolver.workers)
         return
-    for piece in product(*turns):
-        target, source = zip(*piece, strict=True)
-        _store(problem, sums[source], problem.out[target])
+    first = tuple(slice(0, n) for n in outputs)
+
+    def apply(x):
+        return convolver.filtered(_placed(x, chosen.shape, start))[first]
+
+    if convolver.exact:
+        _store(problem, apply(x), problem.out[first])
+    else:
+        windows = Windows(x.shape, outputs, w.shape, before if shift is None else shift, periodic)
+        convolver.compute(x, windows, apply, (0,) * w.ndim)
+    if shift is not None:
+        _repeat(problem.out, chosen.shape)
 
 
-def _correlate_blocks(problem, chosen, workers, direct):
-    taps, batch = problem.kernel.shape, _batch(chosen.shape)
+# ---------------------------------------------------------------- blocks
+
+class _Blocks:
+    """The image in overlapping blocks: which outputs each computes, and what it sees."""
+
+    def __init__(self, convolver, chosen):
+        self.convolver, self.problem, self.step, self.shape = convolver, convolver.problem, chosen.step, chosen.shape
+        self.taps = self.problem.kernel.shape
+        self.among_zeros = self.problem.boundary == "constant" and not self.problem.fill
+        self.full = tuple(s + k - 1 for s, k in zip(self.step, self.taps, strict=True))
+        self.cell = self._cell()
+
+    def _cell(self):
+        """Sizes of cells of which each window holds one, where the border cuts it off, too; None if they are few."""
+        least = self.taps
+        if self.among_zeros:
+            axes = zip(self.problem.x.shape, self.problem.out.shape, self.taps, self.problem.offset, strict=True)
+            least = tuple(min(k, n, k - b, n - (o - 1 - b)) for n, o, k, b in axes)
+        if any(4 * some < k for some, k in zip(least, self.taps, strict=True)):
+            return None
+        return tuple((some + 1) // 2 for some in least)
+
+    def block(self, corner):
+        return _continued(self.problem, self.start(corner), self.full)
+
+    def outputs(self, corner):
+        return tuple(min(c + s, o) - c for c, s, o in zip(corner, self.step, self.problem.out.shape, strict=True))
+
+    def start(self, corner):
+        return [c - before for c, before in zip(corner, self.problem.offset, strict=True)]
+
+    def compute_one(self, corner):
+        """A block whose data may be of many magnitudes, or that may meet the image's end."""
+        problem, outputs, start = self.problem, self.outputs(corner), self.start(corner)
+        stop = [s + o + k - 1 for s, o, k in zip(start, outputs, self.taps, strict=True)]
+        if self.among_zeros:    # of those the border's are left out
+            inside = [(max(0, s), min(n, e)) for s, e, n in zip(start, stop, problem.x.shape, strict=True)]
+        else:
+            inside = list(zip(start, stop, strict=True))
+        before = tuple(a - s for (a, _), s in zip(inside, start, strict=True))
+        sizes = tuple(b - a for a, b in inside)
+        x = _continued(problem, [a for a, _ in inside], sizes).astype(self.convolver.transforms.dtype, copy=False)
+        first = tuple(map(slice, outputs))
+
+        def apply(x):
+            return self.convolver.filtered(_placed(x, self.shape, before))[first]
+
+        self.convolver.compute(x, Windows(sizes, outputs, self.taps, before), apply, corner)
+
+    def cells_inside(self, corner):
+        """Which cells of a block lie within the image."""
+        if not self.among_zeros:
+            return ()
+        axes = zip(self.start(corner), self.full, self.problem.x.shape, self.cell, strict=True)
+        return tuple(slice(-(min(s, 0) // c), min(f, n - s) // c) for s, f, n, c in axes)
+
+    def simple(self, stack, corners):
+        """Which blocks can be transformed together, as they are."""
+        if self.convolver.exact:
+            return np.ones(len(corners), bool)
+        if self.convolver.kernel.apart or self.convolver.kernel.exponent or self.cell is None:
+            return np.zeros(len(corners), bool)
+        return _magnitudes.even(stack, self.cell, [self.cells_inside(corner) for corner in corners],
+                                self.taps)
+
+    def compute(self, corners):
+        convolver = self.convolver
+        with np.errstate(all="ignore"):    # infinities and NaN are wanted where they belong
+            stack = np.stack([self.block(corner) for corner in corners]).astype(convolver.transforms.dtype, copy=False)
+            simple = self.simple(stack, corners)
+            sums = convolver.filtered(stack if simple.all() else stack[simple]) if simple.any() else ()
+            for some, corner in zip(sums, compress(corners, simple), strict=True):
+                outputs = self.outputs(corner)
+                _store(convolver.problem, some[tuple(map(slice, outputs))], convolver.target(corner, outputs))
+            for corner in compress(corners, ~simple):
+                self.compute_one(corner)
+
+
+def _correlate_blocks(convolver, chosen, workers):
+    problem = convolver.problem
+    batch = _batch(chosen.shape)
     corners = list(product(*(range(0, o, b) for o, b in zip(problem.out.shape, chosen.step, strict=True))))
     batches = [corners[i:i + batch] for i in range(0, len(corners), batch)]
     threads = min(workers, len(batches))
-    transforms = _Transforms(problem, chosen.shape, workers // threads)
-    spectrum = _kernel_spectrum(problem, problem.kernel, transforms)
+    convolver.workers = convolver.transforms._workers = workers // threads
+    if not convolver.use(_multiplied_with(problem, convolver.transforms.dtype)):
+        convolver.direct(problem, workers)
+        return
+    blocks = _Blocks(convolver, chosen)
+    _each(blocks.compute, batches, threads)
 
-    def block(corner, outputs):
-        start = [c - before for c, before in zip(corner, problem.offset, strict=True)]
-        return _continued(problem, start, [b + k - 1 for b, k in zip(outputs, taps, strict=True)])
 
-    def compute(corners):
-        sums = transforms.filtered(np.stack([block(corner, chosen.step) for corner in corners]), spectrum)
-        for corner, some in zip(corners, sums, strict=True):
-            target = problem.out[tuple(slice(c, c + b) for c, b in zip(corner, chosen.step, strict=True))]
-            some = some[tuple(map(slice, target.shape))]
-            if np.isfinite(some).all():
-                _store(problem, some, target)
-            else:
-                direct(part(problem, block(corner, target.shape), target), workers // threads)
-
-    if threads == 1:
-        for some in batches:
-            compute(some)
-    else:
+def _each(function, items, threads):
+    """Calls the function with each item, on threads if the system grants them."""
+    if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(compute, batches))
+            try:
+                calls = [pool.submit(function, item) for item in items]
+            except RuntimeError:    # a thread was refused
+                calls = None
+        if calls is not None:
+            for call in calls:
+                call.result()
+            return
+    for item in items:
+        function(item)
 
 
-def correlate(problem, chosen: Plan, workers: int, direct) -> None:
-    """Compute `problem.out`. What holds, or overflows to, infinity or NaN goes to `direct(part, workers)` instead."""
-    (_correlate_circular if chosen.circular else _correlate_blocks)(problem, chosen, workers, direct)
+def correlate(problem, chosen: Plan, workers: int, direct, product_seconds: float) -> None:
+    """Compute `problem.out`, by `direct(part, workers)` what is better summed directly, at those seconds a product."""
+    convolver = _Convolver(problem, chosen, workers, direct, product_seconds)
+    with np.errstate(all="ignore"):    # infinities and NaN are wanted where they belong
+        if chosen.circular:
+            _correlate_circular(convolver, chosen)
+        else:
+            _correlate_blocks(convolver, chosen, workers)

@@ -414,6 +414,17 @@ def adaptive_max_pool(x, output_size, return_indices, layout, out, dtype, int ra
     return extreme(a, axes, last, False, return_indices, out, dtype)
 
 
+def largest_within(cnp.ndarray x, list tables):
+    """The record of the largest elements of intervals of the last axes, by their starts and lengths, and its array."""
+    cdef int rank = len(tables), lead = x.ndim - rank
+    shape = (<object> x).shape
+    kernel = tuple([int(lengths.max()) for _, lengths in tables])
+    outputs = tuple([len(starts) for starts, _ in tables])
+    cdef cnp.ndarray y = np.empty(shape[:lead] + outputs, x.dtype)
+    axes = Axes(kernel, kernel, (1,) * rank, (0,) * rank, outputs, shape[lead:], tuple(tables))
+    return record(view_of(x, rank, False), view_of(y, rank, False), axes, LARGEST, compared_as(x.dtype)), y
+
+
 # ---------------------------------------------------------------- sums and averages
 
 cdef Pooling total(cnp.ndarray a, cnp.ndarray y, Axes axes, bint last, object dtype, int element):

@@ -68,7 +68,8 @@ def run(Problem problem, method, workers):
     seconds = _seconds(problem.work, problem.dtype)
     plan = _transforms(problem, method, seconds)
     if plan:
-        _fft.correlate(problem, plan, threads(workers, 1 + int(plan.seconds / _TRANSFORM_SECONDS_A_THREAD)), _direct)
+        count = threads(workers, 1 + int(plan.seconds / _TRANSFORM_SECONDS_A_THREAD))
+        _fft.correlate(problem, plan, count, _direct, seconds / problem.work)
     else:
         _direct(problem, threads(workers, 1 + int(seconds / _SECONDS_A_THREAD)))
     return problem.finish()
