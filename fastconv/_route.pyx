@@ -12,6 +12,7 @@ from fastconv._layer_geometry cimport Transposed
 from fastconv._tiled_geometry cimport Tiled
 from fastconv.kernels.blocks cimport of_phase
 from fastconv.kernels.layer cimport INPUT, RESULT, Convolution, Layer
+from fastconv.kernels.lines cimport BOOL, ELEMENTS, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
 from fastconv.kernels.pooling cimport Pooling
 from fastconv.kernels.problem cimport Problem
 
@@ -31,10 +32,22 @@ cdef tuple _METHODS = ("auto", "direct", "fft")
 cdef double _SECONDS_A_THREAD = 20e-6
 # Transforms go to Python's threads, or to those of SciPy: 1-D signals of 1e5 elements were slower on two.
 cdef double _TRANSFORM_SECONDS_A_THREAD = 2e-3
-# SciPy's two-dimensional pair always sums directly, with errors relative to each output rather than to the largest.
-# Ours gives that up only where transforms are twice as fast and that is felt, or ten times as fast.
+# SciPy's two-dimensional pair always sums directly, with errors relative to the products of each output rather than to
+# the largest of its window. Ours gives that up only where transforms are twice as fast and that is felt, or ten times.
 cdef double _PLANAR_SECONDS = 5e-3
-cdef double _SMALL_WORK = _SECONDS_A_THREAD * _FLOAT_PRODUCTS
+# Products that are summed directly before a transform has begun, by element computed with, real and complex.
+cdef double[<int> ELEMENTS][2] _SMALL_WORK
+
+cdef void fill_small_work():
+    cdef int element
+    for element in range(<int> ELEMENTS):
+        _SMALL_WORK[element][0] = _SMALL_WORK[element][1] = _SECONDS_A_THREAD * <double> _PRODUCTS["F"]
+    for element, kinds in ((FLOAT32, "fF"), (FLOAT64, "dD"), (LONGDOUBLE, "gG"), (UINT16, "hh"), (UINT32, "ii"),
+                           (UINT64, "ll"), (BOOL, "??")):
+        for planes in range(2):
+            _SMALL_WORK[<int> element][<int> planes] = _SECONDS_A_THREAD * <double> _PRODUCTS[kinds[planes]]
+
+fill_small_work()
 
 
 cdef double _seconds(double products, dtype):
@@ -45,7 +58,7 @@ cdef double _seconds(double products, dtype):
 cdef object _transforms(Problem problem, method, double direct_seconds):
     """The plan of the Fourier transforms if they are to be used, else None."""
     kind = problem.dtype.kind
-    if method == "direct" or kind == "b" or problem.planar and kind in "iu":
+    if method == "direct" or kind == "b" or problem.planar and kind in "iu" and method == "auto":
         return None
     if not problem.work or not problem.out.ndim:
         return None
@@ -62,7 +75,8 @@ def run(Problem problem, method, workers):
     """Compute the record's output and return what the caller gets."""
     if method not in _METHODS:
         raise ValueError(f"`method` must be one of {', '.join(map(repr, _METHODS))}, got {method!r}")
-    if problem.work < _SMALL_WORK and workers is None and method != "fft":    # the short way
+    if (problem.work < _SMALL_WORK[problem.sliding.element][problem.sliding.planes - 1] and workers is None
+            and method != "fft"):    # the short way
         _direct(problem, 1)
         return problem.finish()
     seconds = _seconds(problem.work, problem.dtype)

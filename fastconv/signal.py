@@ -3,7 +3,8 @@ from fastconv._geometry import sliding
 from fastconv._route import run
 
 
-def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None, dtype=None, workers=None):
+def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, method="auto", out=None, dtype=None,
+                workers=None):
     """Cross-correlate two 2-D arrays: ``y[i, j] = sum(in1[i + m - a, j + n - b] * conj(in2[m, n]))``.
 
     The sum is over all ``m, n`` of `in2`; `mode` sets the offsets ``a, b``, and `boundary` what `in1` is outside its
@@ -38,6 +39,9 @@ def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None
             ``a a | a b c d | d d``.
     fillvalue : scalar, optional
         The border's value for ``boundary='fill'``, cast to the result's dtype.
+    method : {'auto', 'direct', 'fft'}, optional
+        ``'direct'`` sums products, ``'fft'`` goes through the Fourier transform where that can be exact enough, and
+        ``'auto'`` takes ``'direct'`` unless the other is much faster; see Notes.
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
     dtype : dtype, optional
@@ -70,9 +74,10 @@ def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None
     Notes
     -----
     For floating and complex inputs a large kernel goes through the Fourier transform where that is much faster (twice
-    as fast and by milliseconds, or ten times); integers never do. The error is then at the level of rounding, relative
-    to the largest sums rather than to each; `correlate` with ``method='direct'`` never transforms. Where there are
-    infinities or NaN the sum is always a direct one, so that they appear only in the outputs whose window holds them.
+    as fast and by milliseconds, or ten times); integers never do, unless ``method='fft'`` asks for it and it is exact.
+    Whatever the method, the error of an output is at rounding level of what its own window holds: at most ``4 * eps *
+    log2(4 * n) * sum(abs(in2)) * max(abs(window))`` for ``n`` taps. A window of zeros gives 0; infinities, NaN and
+    huge values appear only in the outputs whose windows hold them.
     The border is part of the sum: an infinite tap times a border of zeros is NaN.
 
     SciPy 1.17 does not conjugate `in2` for ``'valid'`` with swapped complex inputs; here the result is that of
@@ -93,10 +98,11 @@ def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None
            [ 4, 11,  5],
            [ 7,  7,  1]])
     """
-    return run(sliding(in1, in2, mode, boundary, fillvalue, out, dtype, False, True), "auto", workers)
+    return run(sliding(in1, in2, mode, boundary, fillvalue, out, dtype, False, True), method, workers)
 
 
-def convolve2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None, dtype=None, workers=None):
+def convolve2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, method="auto", out=None, dtype=None,
+               workers=None):
     """Convolve two 2-D arrays: ``y[i, j] = sum(in1[i + a - m, j + b - n] * in2[m, n])``.
 
     The sum is over all ``m, n`` of `in2`: the kernel slides over the image flipped in both directions, and is not
@@ -114,6 +120,8 @@ def convolve2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None,
         How the image goes on outside; see `correlate2d`.
     fillvalue : scalar, optional
         The border's value for ``boundary='fill'``, cast to the result's dtype.
+    method : {'auto', 'direct', 'fft'}, optional
+        How to compute it; see `correlate2d`.
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
     dtype : dtype, optional
@@ -152,7 +160,7 @@ def convolve2d(in1, in2, mode="full", boundary="fill", fillvalue=0, *, out=None,
            [4, 5, 6],
            [7, 8, 9]])
     """
-    return run(sliding(in1, in2, mode, boundary, fillvalue, out, dtype, True, True), "auto", workers)
+    return run(sliding(in1, in2, mode, boundary, fillvalue, out, dtype, True, True), method, workers)
 
 
 def correlate(in1, in2, mode="full", method="auto", *, boundary="fill", fillvalue=0, out=None, dtype=None,
@@ -206,10 +214,10 @@ def correlate(in1, in2, mode="full", method="auto", *, boundary="fill", fillvalu
 
     Notes
     -----
-    Transforms work on blocks (overlap-save), and their error is at the level of rounding, relative to the largest
-    sums of a block. A block that holds infinities or NaN is summed directly, so that they appear only where they
-    belong. The border is part of the sum: an infinite tap times a border of zeros is NaN (`numpy.convolve`, and with
-    it SciPy in one dimension, leaves out such products).
+    Transforms work on blocks (overlap-save). Whatever the method, the error of an output is at rounding level of what
+    its own window holds; see `correlate2d`: data of many magnitudes are transformed in bands, and the products of a few
+    elements that stand out are added apart, as those of infinities are. The border is part of the sum: an infinite tap times a border of zeros is NaN (`numpy.convolve`, and with it
+    SciPy in one dimension, leaves out such products).
 
     References
     ----------

@@ -118,3 +118,34 @@ def test_mixed_dtypes():
 def test_rank_zero(dtype):
     for mode in MODES:
         equal(fastconv.correlate(np.array(2, dtype), np.array(3, dtype), mode, "fft"), np.array(6, dtype))
+
+
+def test_threads_that_scipy_cannot_have(monkeypatch):
+    """Its pool is gone once any thread has forked, and a system may refuse threads: then one worker does it."""
+    library = _fft._scipy_fft()
+    if library is None:
+        pytest.skip("SciPy's transforms are switched off")
+
+    class Refused:
+        def __getattr__(self, name):
+            def transform(*arguments, workers=None, **options):
+                if workers is not None and workers > 1:
+                    raise RuntimeError("no threads")
+                return getattr(library, name)(*arguments, **options)
+            return getattr(library, name) if name == "next_fast_len" else transform
+
+    x, w = reals((600, 600), "d", 1), reals((60, 60), "d", 2)
+    wanted = fastconv.correlate(x, w, "full", "fft", workers=1)
+    monkeypatch.setattr(_fft, "_scipy_fft", lambda refused=Refused(): refused)
+    equal(fastconv.correlate(x, w, "full", "fft", workers=4), wanted)
+
+
+def test_threads_that_python_cannot_have(monkeypatch):
+    x, w = reals((3000, 400), "d", 1), reals((30, 30), "d", 2)
+    wanted = fastconv.correlate(x, w, "same", "fft", workers=1)
+
+    def submit(self, function, *arguments):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_fft.ThreadPoolExecutor, "submit", submit)
+    equal(fastconv.correlate(x, w, "same", "fft", workers=4), wanted)

@@ -80,7 +80,7 @@ def test_large_images_by_default(dtype):
         if dtype in INTEGERS:
             equal(got, wanted)
         else:
-            close(got, wanted, a, b)
+            close(got, wanted, a, b, name=function)
 
 
 @pytest.mark.parametrize("fillvalue", [1.75, -1.75, 3.0, True])
