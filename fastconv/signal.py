@@ -216,8 +216,8 @@ def correlate(in1, in2, mode="full", method="auto", *, boundary="fill", fillvalu
     -----
     Transforms work on blocks (overlap-save). Whatever the method, the error of an output is at rounding level of what
     its own window holds; see `correlate2d`: data of many magnitudes are transformed in bands, and the products of a few
-    elements that stand out are added apart, as those of infinities are. The border is part of the sum: an infinite tap times a border of zeros is NaN (`numpy.convolve`, and with it
-    SciPy in one dimension, leaves out such products).
+    elements that stand out are added apart, as those of infinities are. The border is part of the sum: an infinite tap
+    times a border of zeros is NaN (`numpy.convolve`, and with it SciPy in one dimension, leaves out such products).
 
     References
     ----------

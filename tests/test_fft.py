@@ -136,7 +136,8 @@ def test_threads_that_scipy_cannot_have(monkeypatch):
 
     x, w = reals((600, 600), "d", 1), reals((60, 60), "d", 2)
     wanted = fastconv.correlate(x, w, "full", "fft", workers=1)
-    monkeypatch.setattr(_fft, "_scipy_fft", lambda refused=Refused(): refused)
+    refused = Refused()
+    monkeypatch.setattr(_fft, "_scipy_fft", lambda: refused)
     equal(fastconv.correlate(x, w, "full", "fft", workers=4), wanted)
 
 
