@@ -13,6 +13,8 @@ from fastconv import _tiled_geometry as tiled_gate
 def _conv(rank, x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation, algorithm, out,
           dtype, workers):
     """A layer whose rank is checked unless it is 0."""
+    _route.check_workers(workers)
+    _route.check_algorithm(algorithm)
     records, y = gate.conv(x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation, out,
                            dtype, rank)
     _route.run_layers(records, algorithm, workers)
@@ -301,6 +303,8 @@ def conv3d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, p
 
 def _conv_transpose(rank, x, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode,
                     layout, activation, algorithm, out, dtype, workers):
+    _route.check_workers(workers)
+    _route.check_algorithm(algorithm)
     layer, y, window, dtype = gate.conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation,
                                                   output_size, padding_mode, layout, activation, out, dtype, rank)
     _route.run_transposed(layer, algorithm, workers)
@@ -675,6 +679,8 @@ def local_conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
 
 def _tiled_conv(local, x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation, algorithm,
                 out, dtype, workers):
+    _route.check_workers(workers)
+    _route.check_algorithm(algorithm, _route.TILED_ALGORITHMS)
     tiled = tiled_gate.tiled_conv(x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation,
                                   out, dtype, local)
     return _route.run_tiled(tiled, algorithm, workers, out)
@@ -935,6 +941,7 @@ class Conv:
         ValueError, TypeError
             As `conv`.
         """
+        _route.check_workers(workers)
         records, y = gate.conv(x, self.weight, self.bias, *self._arguments, out, None, self.weight.ndim - 2)
         _route.run_layers(records, self.algorithm, workers, self._packed)
         return gate.finished(y, out)
