@@ -167,7 +167,8 @@ def test_a_trial_leaves_nothing():
 
 
 @pytest.mark.parametrize(("value", "stack"), [
-    ("", 0), ("512", 2**19), ("64k", 2**16), (" 2 M ", 2**21), ("1G", 2**30), ("100000B", 100_000), ("many", 0), ("²", 0),
+    ("", 0), ("512", 2**19), ("64k", 2**16), (" 2 M ", 2**21), ("1G", 2**30), ("100000B", 100_000), ("many", 0),
+    ("²", 0),
 ])
 def test_stack_size_of_openmp(monkeypatch, value, stack):
     monkeypatch.setenv("GOMP_STACKSIZE", "3M")
