@@ -96,9 +96,13 @@ cdef cnp.ndarray as_array(object value, str name):
     return array
 
 
+cdef bint is_number(cnp.dtype dtype):
+    """Whether it can be computed with."""
+    return 0 <= dtype.type_num < 64 and PART[dtype.type_num] >= 0
+
+
 cdef int check_dtype(cnp.dtype dtype, str name) except -1:
-    cdef int num = dtype.type_num
-    if num >= 64 or PART[num] < 0:
+    if not is_number(dtype):
         raise TypeError(f"`{name}`: the dtype must be boolean, integer, floating or complex, got {dtype}")
     return 0
 
@@ -159,7 +163,8 @@ cdef int check_out(object out, tuple shape, object dtype) except -1:
         raise ValueError(f"`out` must have the result's shape {shape}, got {out.shape}")
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("`out` must be writable, got a read-only array")
-    if (<cnp.ndarray> out).dtype is not dtype and not np.can_cast(dtype, out.dtype, "same_kind"):
+    if (<cnp.ndarray> out).dtype is not dtype and not (
+            is_number((<cnp.ndarray> out).dtype) and np.can_cast(dtype, out.dtype, "same_kind")):    # not to text
         raise TypeError(f"`out` must take the result's dtype {dtype} by a same-kind cast, got {out.dtype}")
     return 0
 

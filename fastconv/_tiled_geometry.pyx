@@ -281,6 +281,8 @@ def tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype):
     cdef bint last = named(LAYOUTS, layout, "layout")
     if tiles is not None:
         tiles = whole_tiles(tiles)
+        if rank is not None and whole_number(rank, "rank", 1) != len(tiles):
+            raise ValueError(f"`rank` must be the number of `tiles`, got {rank} for {tiles}")
     cdef int spatial = spatial_axes(g, rank if tiles is None else len(tiles))
     g = channels_first(g, spatial, last)
     outputs = (<object> g).shape[g.ndim - spatial:]

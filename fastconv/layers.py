@@ -916,10 +916,10 @@ class Conv:
     algorithm: str = "auto"
 
     def __post_init__(self):
-        vars(self).update(weight=_kept(self.weight), bias=_kept(self.bias), _packed={})
+        _route.check_algorithm(self.algorithm)
         vars(self)["_arguments"] = tuple(getattr(self, field.name) for field in fields(self)[2:-1])
         gate.check_layer(self.weight, self.bias, *self._arguments)
-        _route.check_algorithm(self.algorithm)
+        vars(self).update(weight=_kept(self.weight), bias=_kept(self.bias), _packed={})
 
     def __call__(self, x, out=None, workers=None):
         """Apply the layer to `x`.
