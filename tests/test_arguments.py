@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 
 import fastconv
+from fastconv import grad
 
 from .calls import CALLS, public
+from .cases import equal
 
 TALL = np.broadcast_to(np.uint8(1), (2**29, 2**30))    # too big
 NOT_NUMBERS = [(np.ones((2, 3), object), TypeError), (["a"], TypeError), (np.zeros(3, "M8[s]"), TypeError),
@@ -144,3 +146,57 @@ def test_nothing_to_compute(shapes, wrong):
     fastconv.conv_transpose(x, weight)
     with pytest.raises((TypeError, ValueError), match=f"`{next(iter(wrong))}`"):
         fastconv.conv_transpose(x, weight, **wrong)
+
+
+# ---------------------------------------------------------------- one number for all axes
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_sequence_of_one_number(name):
+    """As in torch, it stands for all axes, unless its length tells how many these are."""
+    call = CALLS[name]
+    if name.startswith("grad.") or "unpool" in name or name in ("local_conv", "col2im"):    # the shapes are given
+        values = {"stride": 2 if "pool" in name else 1, "dilation": 1, "padding": 0, "output_padding": 0}
+    else:
+        values = {"stride": 2, "dilation": 2, "padding": 1, "output_padding": 0}
+    if name[-1] == "d" or name == "col2im":
+        values["kernel_size"] = 2
+    for option in values.keys() & set(call.options):
+        wanted = call(**{option: values[option]})
+        for given in ((values[option],), [values[option]], np.array([values[option]])):
+            equal(call(**{option: given}), wanted)
+
+
+def test_a_sequence_of_one_pair():
+    x, weight = np.ones((1, 4, 5)), np.ones((1, 1, 2, 2))
+    equal(fastconv.conv2d(x, weight, padding=[(1, 2)]), fastconv.conv2d(x, weight, padding=[(1, 2), (1, 2)]))
+
+
+@pytest.mark.parametrize(("name", "sizes"), [
+    ("conv_transpose", (7, 7)), ("conv_transpose3d", (7, 7, 7)), ("col2im", (6, 6)), ("max_unpool2d", (7, 7))])
+def test_one_output_size(name, sizes):
+    call = CALLS[name]
+    given = dict(call.given)
+    if name == "col2im":
+        given["cols"] = given["cols"][:, :, :4].repeat(7, 2)[:, :, :25]
+    elif name.startswith("conv"):
+        given |= {"x": given["x"][(slice(None),) * 2 + (slice(3),) * len(sizes)], "stride": 2}
+    else:
+        given |= {"x": given["x"].repeat(2, 3)[..., :3], "indices": given["indices"].repeat(2, 3)[..., :3]}
+    wanted = call.function(**{**given, "output_size": sizes})
+    for size in (sizes[0], (sizes[0],), [sizes[0]]):
+        equal(call.function(**{**given, "output_size": size}), wanted)
+
+
+def test_shapes_of_more_than_2_to_the_31():
+    """Axes that layers take, their gradients take, too."""
+    n, one = 2**31 + 6, np.ones((1, 1, 1), np.uint8)
+    x = np.broadcast_to(np.uint8(1), (0, 1, n))
+    equal(fastconv.conv(x, one), x)
+    equal(grad.conv_input((0, 1, n), one, x), x)
+    equal(grad.conv_transpose_input((0, 1, n), one, x), x)
+    equal(grad.tiled_conv_input((0, 1, n), one[None], x), x)
+    equal(fastconv.conv_transpose(x, one, output_size=n), x)
+    equal(fastconv.col2im(x, (n,), 1), x)
+    equal(grad.sum_pool((0, 1, n), x, (1,)), x)
+    none = np.ones((4, 0, 3), np.uint8)    # filters
+    equal(grad.conv_weight(np.broadcast_to(np.uint8(1), (4, n, 3)), (0, n, 1), none), np.ones((0, n, 1), np.uint8))
