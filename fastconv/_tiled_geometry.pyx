@@ -291,7 +291,7 @@ def tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype):
     if out is not None:
         check_out(out, (*tiles, g.shape[g.ndim - spatial - 1]), dtype)
     g = g.reshape(prod((<object> g).shape[:g.ndim - spatial - 1]), *(<object> g).shape[g.ndim - spatial - 1:])
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         total = add_up(g, tiles, outputs, np.dtype(np.float32) if dtype.char == "e" else dtype)
         total = np.moveaxis(total, 0, -1).astype(dtype, order="C", copy=False)
     return finished(total, out)

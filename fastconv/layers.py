@@ -757,7 +757,8 @@ def im2col(x, kernel_size, stride=1, padding=0, dilation=1, *, padding_mode="zer
     """
     _route.check_workers(workers)
     x, columns, y, window = gate.im2col(x, kernel_size, stride, padding, dilation, padding_mode, layout, out, dtype)
-    _windows.gather_columns(x, columns, window, padding_mode)
+    with np.errstate(all="ignore"):
+        _windows.gather_columns(x, columns, window, padding_mode)
     return gate.finished(y, out)
 
 
