@@ -55,31 +55,84 @@ cdef void fill_tables():
 fill_tables()
 
 
+# ---------------------------------------------------------------- sizes
+# A product of sizes is taken as a double first: that does not wrap. Below these limits, those that the kernels take as
+# integers do not wrap either: an input cast to any dtype, the sum of two of its axes, a result.
+
+cdef double MOST_ELEMENTS = 2.0**57
+cdef double MOST_BYTES = 2.0**62
+
+
+cdef double product(const Py_ssize_t* sizes, int n, double itemsize) noexcept:
+    """An empty axis counts as one, as it does for NumPy."""
+    cdef int i
+    for i in range(n):
+        itemsize *= max(1, sizes[i])
+    return itemsize
+
+
+cdef int check_size(tuple shape, double itemsize, str name, str what) except -1:
+    """An error where `what`, an array that follows from the arguments, would be larger than any may be."""
+    cdef double nbytes = itemsize
+    for n in shape:
+        nbytes *= max(1, <double> n)
+    if nbytes >= MOST_BYTES:
+        raise ValueError(f"`{name}`: array is too big: {what} must have less than 2**62 bytes, got shape {shape}")
+    return 0
+
+
 # ---------------------------------------------------------------- inputs
 
 cdef cnp.ndarray as_array(object value, str name):
-    cdef cnp.ndarray array = cnp.PyArray_FROM_OF(value, cnp.NPY_ARRAY_ENSUREARRAY)
+    cdef cnp.ndarray array
+    try:
+        array = cnp.PyArray_FROM_OF(value, cnp.NPY_ARRAY_ENSUREARRAY)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"`{name}` must be an array, or what numpy.asarray makes one of: {error}") from None
     check_dtype(array.dtype, name)
+    if product(<Py_ssize_t*> array.shape, array.ndim, 1) >= MOST_ELEMENTS:
+        raise ValueError(f"`{name}`: array is too big: it must have less than 2**57 elements, got shape "
+                         f"{(<object> array).shape}")
     return array
 
 
+cdef bint is_number(cnp.dtype dtype):
+    """Whether it can be computed with."""
+    return 0 <= dtype.type_num < 64 and PART[dtype.type_num] >= 0
+
+
 cdef int check_dtype(cnp.dtype dtype, str name) except -1:
-    cdef int num = dtype.type_num
-    if num >= 64 or PART[num] < 0:
+    if not is_number(dtype):
         raise TypeError(f"`{name}`: the dtype must be boolean, integer, floating or complex, got {dtype}")
     return 0
+
+
+cdef object own_order(object dtype):
+    """In this machine's byte order. The same object if it is: inputs of it are read in place."""
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
+cdef object given_dtype(object dtype):
+    """The dtype asked for, in this machine's byte order."""
+    try:
+        given = np.dtype(dtype)
+    except Exception:    # NumPy raises what comes of reading the argument
+        raise TypeError(f"`dtype` must be a boolean, integer, floating or complex dtype, got {dtype!r}") from None
+    check_dtype(given, "dtype")
+    return own_order(given)
 
 
 cdef object common_dtype(cnp.ndarray a, cnp.ndarray b, object dtype):
     """What is computed in and returned, in this machine's byte order."""
     if dtype is not None:
-        dtype = np.dtype(dtype)
-        check_dtype(dtype, "dtype")
-    elif a.dtype is b.dtype:
-        dtype = a.dtype
-    else:
-        dtype = np.result_type(a, b)
-    return dtype if dtype.isnative else dtype.newbyteorder("=")    # the same object: inputs of it are read in place
+        return given_dtype(dtype)
+    return own_order(a.dtype if a.dtype is b.dtype else np.result_type(a, b))
+
+
+cdef cnp.ndarray cast(cnp.ndarray a, object dtype):
+    """A copy. What does not fit into the dtype becomes what NumPy makes of it, whatever `numpy.errstate` is."""
+    with np.errstate(all="ignore"):
+        return a.astype(dtype)
 
 
 cdef bint reads_by_lines(cnp.ndarray a, object dtype):
@@ -92,10 +145,9 @@ cdef bint reads_by_lines(cnp.ndarray a, object dtype):
 
 cdef object scalar_fill(object fillvalue, object dtype):
     """`fillvalue` as a 0-d array of `dtype`, cast as SciPy casts it: to integers by dropping the fraction."""
-    value = np.asarray(fillvalue)
+    cdef object value = as_array(fillvalue, "fillvalue")
     if value.size != 1:
         raise ValueError(f"`fillvalue` must be a scalar, got an array of shape {value.shape}")
-    check_dtype(value.dtype, "fillvalue")
     if value.dtype.kind == "c" and dtype.kind != "c" or dtype.kind in "iu" and not np.isfinite(value).all():
         raise ValueError(f"`fillvalue` must be castable to the result's dtype {dtype}, got {fillvalue!r}")
     with np.errstate(all="ignore"):
@@ -111,7 +163,8 @@ cdef int check_out(object out, tuple shape, object dtype) except -1:
         raise ValueError(f"`out` must have the result's shape {shape}, got {out.shape}")
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("`out` must be writable, got a read-only array")
-    if (<cnp.ndarray> out).dtype is not dtype and not np.can_cast(dtype, out.dtype, "same_kind"):
+    if (<cnp.ndarray> out).dtype is not dtype and not (
+            is_number((<cnp.ndarray> out).dtype) and np.can_cast(dtype, out.dtype, "same_kind")):    # not to text
         raise TypeError(f"`out` must take the result's dtype {dtype} by a same-kind cast, got {out.dtype}")
     return 0
 
@@ -168,11 +221,9 @@ cdef bint swaps(int mode, cnp.ndarray a, cnp.ndarray b) except -1:
     return not first
 
 
-cdef void place(Sliding* s, int axis, cnp.ndarray x, cnp.ndarray kernel, int i, int mode, bint planar_same):
-    """Axis `i` of the arrays becomes axis `axis` of the record: how many outputs, and the first one's place."""
-    cdef Py_ssize_t n = x.shape[i], k = kernel.shape[i]
+cdef void place(Sliding* s, int axis, Py_ssize_t n, Py_ssize_t k, int mode, bint planar_same):
+    """An axis of the record: how many outputs, and the first one's place."""
     s.x_size[axis] = n
-    s.x_stride[axis] = x.strides[i]
     s.kernel_size[axis] = k
     if mode == FULL:
         s.out_size[axis] = max(0, n + k - 1)
@@ -206,13 +257,14 @@ cdef int pack_weights(Problem p) except -1:
     cdef Sliding* s = &p.sliding
     cdef int source = PART[cnp.PyArray_TYPE(kernel)], last = kernel.ndim - 1, axis
     cdef Py_ssize_t size = SIZE[s.element], kw = kernel.shape[last], kh = s.kernel_size[s.rank - 2]
-    cdef Py_ssize_t rows = kernel.size // kw, row, left, k, c, part
+    cdef Py_ssize_t rows = kernel.size // kw, row, left, k, c, part, nbytes = s.planes * s.planes * size
     cdef line_copy copier = line_copier(source, s.element)
     cdef Py_ssize_t column_step = -kernel.strides[last] if p.reverse_kernel else kernel.strides[last]
     cdef const char* at
     cdef char* to
     cdef bint minus
-    p.weights = <char*> malloc(s.planes * s.planes * kernel.size * size)
+    check_size((<object> kernel).shape, nbytes, "in2", "a packed kernel")
+    p.weights = <char*> malloc(kernel.size * nbytes)
     if p.weights == NULL:
         raise MemoryError(f"no memory to pack a kernel of shape {(<object> kernel).shape}")
     s.weights = p.weights
@@ -239,21 +291,26 @@ cdef int pack_weights(Problem p) except -1:
     return 0
 
 
-cdef int fill_record(Problem p, int mode, bint planar_same) except -1:
-    """Sizes and strides from the arrays, in the record; the rank is 2 at least."""
-    cdef Sliding* s = &p.sliding
-    cdef cnp.ndarray x = p.x, kernel = p.given_kernel
+cdef void set_sizes(Sliding* s, cnp.ndarray x, cnp.ndarray kernel, int mode, bint planar_same):
+    """The rank is 2 at least."""
     cdef int rank = x.ndim, i, front = 1 if rank == 1 else 0
     s.rank = rank + front
     if front:
         s.x_size[0] = s.kernel_size[0] = s.out_size[0] = 1
         s.x_stride[0] = s.out_stride[0] = s.offset[0] = 0
     for i in range(rank):
-        place(s, i + front, x, kernel, i, mode, planar_same)
+        place(s, i + front, x.shape[i], kernel.shape[i], mode, planar_same)
+
+
+cdef void read_from(Problem p, cnp.ndarray x, cnp.ndarray kernel):
+    cdef Sliding* s = &p.sliding
+    cdef int i
+    p.x, p.given_kernel = x, kernel
     s.x = <const char*> cnp.PyArray_DATA(x)
     s.x_element = PART[cnp.PyArray_TYPE(x)]
     s.x_plane = SIZE[s.x_element]
-    return 0
+    for i in range(x.ndim):
+        s.x_stride[i + s.rank - x.ndim] = x.strides[i]
 
 
 cdef int set_dtype(Problem p, cnp.dtype dtype) except -1:
@@ -295,6 +352,9 @@ cdef void write_into(Problem p, cnp.ndarray out):
 cdef int set_out(Problem p, object out, cnp.ndarray a, cnp.ndarray b) except -1:
     cdef Sliding* s = &p.sliding
     cdef int rank = a.ndim, front = s.rank - rank, i
+    cdef Py_ssize_t itemsize = (<cnp.dtype> p.dtype).itemsize
+    if product(s.out_size + front, rank, itemsize) >= MOST_BYTES:
+        check_size(tuple([s.out_size[i + front] for i in range(rank)]), itemsize, "in1` and `in2", "the result")
     if out is None:
         write_into(p, cnp.PyArray_EMPTY(
             rank, <cnp.npy_intp*> s.out_size + front, (<cnp.dtype> p.dtype).type_num, 0))
@@ -352,10 +412,10 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
     p.reverse_kernel = convolve or p.conjugate_x
     if rank == 0:
         x, kernel = x.reshape(1), kernel.reshape(1)
-    p.x = x if reads_by_lines(x, p.dtype) else x.astype(p.dtype)
-    p.given_kernel = kernel if reads_by_lines(kernel, p.dtype) else kernel.astype(p.dtype)
-    fill_record(p, m, planar and not convolve)
+    set_sizes(&p.sliding, x, kernel, m, planar and not convolve)
     set_out(p, out, a, b)
+    read_from(p, x if reads_by_lines(x, p.dtype) else cast(x, p.dtype),
+              kernel if reads_by_lines(kernel, p.dtype) else cast(kernel, p.dtype))
     if cnp.PyArray_SIZE(p.out) and cnp.PyArray_SIZE(p.given_kernel):
         set_work(p)
         if cnp.PyArray_SIZE(p.x) == 0 and p.sliding.boundary != FILL:
@@ -368,12 +428,12 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
 def part(Problem whole, cnp.ndarray x, cnp.ndarray out):
     """The record of a block of another: its kernel slid over `x`, a stretch of the continued image, into `out`."""
     cdef Problem p = Problem.__new__(Problem)
-    p.x, p.given_kernel = x, whole.given_kernel
     p.reverse_kernel = whole.reverse_kernel
     p.conjugate_x, p.conjugate_kernel = whole.conjugate_x, whole.conjugate_kernel
     set_dtype(p, whole.dtype)
     set_border(p, FILL, 0)
-    fill_record(p, VALID, False)
+    set_sizes(&p.sliding, x, whole.given_kernel, VALID, False)
+    read_from(p, x, whole.given_kernel)
     write_into(p, out)
     set_work(p)
     pack_weights(p)

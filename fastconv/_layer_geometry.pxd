@@ -11,6 +11,7 @@ cdef class Window:
     cdef readonly tuple kernel, stride, dilation, before, after, sizes
     cdef str name    # of the argument that `sizes` come from
 
+    cdef int check_sizes(self, tuple sizes, str padded) except -1
     cpdef tuple extents(self)
     cpdef tuple padded(self)
     cpdef tuple outputs(self)
@@ -26,8 +27,13 @@ cdef class Transposed:
 
 
 cdef bint is_sequence(object value)
-cdef object whole_number(object value, str name, Py_ssize_t least)
-cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least)
+# Bits of whole numbers: products of strides, dilations and padding stay numbers of the machine; sizes are an array's.
+cdef enum:
+    STEPS = 31
+    SIZES = 63
+
+cdef object whole_number(object value, str name, Py_ssize_t least, int bits=*)
+cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least, int bits=*)
 cdef cnp.ndarray new_or_given(object out, tuple shape, cnp.dtype dtype, tuple inputs)
 cdef cnp.ndarray channels_first(cnp.ndarray a, int rank, bint channels_last)
 cdef cnp.ndarray in_groups(cnp.ndarray a, int rank, Py_ssize_t groups)
@@ -44,6 +50,7 @@ cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_
 cdef int spatial_axes(cnp.ndarray g, object rank) except -1
 cdef int check_channels(cnp.ndarray x, int rank, Py_ssize_t channels, bint last, str name) except -1
 cdef Py_ssize_t check_groups(object groups, Py_ssize_t n, str what) except -1
+cdef Py_ssize_t of_groups(object channels, Py_ssize_t groups) except -1
 cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels, bint last, object out,
                                cnp.dtype dtype, object sums, tuple inputs)
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,

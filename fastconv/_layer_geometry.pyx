@@ -13,7 +13,8 @@ import numpy as np
 from fastconv._windows import fold
 
 from fastconv._geometry cimport (
-    COMPUTED, PART, SIZE, as_array, check_dtype, check_out, computes_into, named, reads_by_lines,
+    COMPUTED, PART, SIZE, as_array, cast, check_out, check_size, computes_into, given_dtype, named, own_order,
+    reads_by_lines,
 )
 from fastconv.kernels.layer cimport (
     IDENTITY, LEAKY_RELU, RELU, RELU6, SIGMOID, SILU, TANH, Activation, Convolution, Layer,
@@ -27,7 +28,8 @@ cdef dict PADDING_MODES = {"zeros": FILL, "reflect": REFLECT, "replicate": EDGE,
 cdef dict LAYOUTS = {"channels_first": False, "channels_last": True}
 cdef dict ACTIVATIONS = {None: IDENTITY, "relu": RELU, "relu6": RELU6, "leaky_relu": LEAKY_RELU, "sigmoid": SIGMOID,
                          "tanh": TANH, "silu": SILU}
-cdef object MOST = 2**31    # so that products of sizes, strides and dilations stay numbers of the machine
+cdef object MOST_ALONG_AXIS = 2**62
+cdef double MOST_PACKED = 2.0**56    # bytes: whole vectors of filters, and a transform, take less than 64 times that
 # Strides whose phases are computed together: what a tile takes grows with it.
 cdef Py_ssize_t MOST_WOVEN = 8
 cdef tuple PADDINGS = ("valid", "same", "same_lower", "full", "causal")
@@ -40,23 +42,25 @@ cdef bint is_sequence(object value):
     return not isinstance(value, (int, str, bytes)) and hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
 
 
-cdef object whole_number(object value, str name, Py_ssize_t least):
+cdef object whole_number(object value, str name, Py_ssize_t least, int bits=STEPS):
+    """At least `least`, and of fewer than so many bits."""
     try:
         number = index(value)
     except TypeError:
         raise TypeError(f"`{name}` must be made of whole numbers, got {value!r}") from None
-    if not least <= number < MOST:
-        raise ValueError(f"`{name}` must be at least {least} and less than 2**31, got {number}")
+    if number < least or number > 0 and number >> bits:
+        raise ValueError(f"`{name}` must be at least {least} and less than 2**{bits}, got {number}")
     return number
 
 
-cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least):
-    """A whole number for each axis, from one for all or a sequence of them."""
+cdef tuple per_axis(object value, int rank, str name, Py_ssize_t least, int bits=STEPS):
+    """A whole number for each axis, from one for all, be it a sequence of one, or a sequence of them."""
     if not is_sequence(value):
-        return (whole_number(value, name, least),) * rank
-    if len(value) != rank:
+        return (whole_number(value, name, least, bits),) * rank
+    if len(value) != rank and len(value) != 1:
         raise ValueError(f"`{name}` must be one number, or one for each of the {rank} spatial axes, got {value!r}")
-    return tuple([whole_number(v, name, least) for v in value])
+    numbers = tuple([whole_number(v, name, least, bits) for v in value])
+    return numbers if len(numbers) == rank else numbers * rank
 
 
 cdef tuple pads(object value):
@@ -93,6 +97,7 @@ cdef class Window:
         self.stride = per_axis(stride, rank, "stride", 1)
         self.dilation = per_axis(dilation, rank, "dilation", 1)
         self.boundary = named(PADDING_MODES, padding_mode, "padding_mode")
+        self.check_sizes(sizes, "")
         if isinstance(padding, str):
             if padding not in PADDINGS:
                 raise ValueError(
@@ -100,10 +105,12 @@ cdef class Window:
             both = [named_pads(padding, n, d * (k - 1) + 1, s)
                     for n, k, d, s in zip(sizes, kernel, self.dilation, self.stride)]
         elif is_sequence(padding):
-            if len(padding) != rank:
+            if len(padding) != rank and len(padding) != 1:
                 raise ValueError("`padding` must be one number, or a number or a pair (before, after) for each of the "
                                  f"{rank} spatial axes, got {padding!r}")
             both = [pads(p) for p in padding]
+            if len(both) != rank:
+                both *= rank
         else:
             both = [pads(padding)] * rank
         self.before = tuple([p[0] for p in both])
@@ -111,6 +118,14 @@ cdef class Window:
         if self.boundary != FILL and not all([n or not any(p) for n, p in zip(sizes, both)]):
             raise ValueError(f"`padding_mode`: an empty axis can only be padded with 'zeros', got {padding_mode!r} for "
                              f"spatial sizes {sizes}")
+        self.check_sizes(self.padded(), ", padded,")
+
+    cdef int check_sizes(self, tuple sizes, str padded) except -1:
+        """After this, sizes and what a window reaches over may be added."""
+        if max(sizes, default=0) >= MOST_ALONG_AXIS or max(self.extents(), default=0) >= MOST_ALONG_AXIS:
+            raise ValueError(f"`{self.name}`: array is too big: an axis{padded} and what a window reaches over must "
+                             f"have less than 2**62 elements, got {sizes} and {self.extents()}")
+        return 0
 
     cpdef tuple extents(self):
         return tuple([d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation)])
@@ -154,32 +169,31 @@ cdef cnp.ndarray in_groups(cnp.ndarray a, int rank, Py_ssize_t groups):
 
 cdef cnp.ndarray readable(cnp.ndarray a, cnp.dtype dtype):
     """`a`, or a copy that the kernels can read."""
-    return a if reads_by_lines(a, dtype) else a.astype(dtype)
+    return a if reads_by_lines(a, dtype) else cast(a, dtype)
 
 
 cdef object result_dtype(tuple inputs, object dtype):
     if dtype is not None:
-        dtype = np.dtype(dtype)
-        check_dtype(dtype, "dtype")
-    else:
-        first = inputs[0].dtype
-        dtype = first
-        for a in inputs:
-            if a is not None and a.dtype is not first:
-                dtype = np.result_type(*[a for a in inputs if a is not None])
-                break
-    return dtype if dtype.isnative else dtype.newbyteorder("=")
+        return given_dtype(dtype)
+    first = inputs[0].dtype
+    dtype = first
+    for a in inputs:
+        if a is not None and a.dtype is not first:
+            dtype = np.result_type(*[a for a in inputs if a is not None])
+            break
+    return own_order(dtype)
 
 
 cdef tuple activated(object activation, cnp.dtype dtype):
     """The activation and its slope, if the dtype has it."""
     cdef double slope = 0.01
     name = activation
-    if isinstance(activation, tuple) and len(activation) == 2 and activation[0] == "leaky_relu":
+    if isinstance(activation, tuple) and len(activation) == 2 and isinstance(activation[0], str) and (
+            activation[0] == "leaky_relu"):
         name = activation[0]
         try:
             slope = activation[1]
-        except TypeError:
+        except (TypeError, OverflowError):
             raise TypeError(f"`activation`: the slope must be a number, got {activation[1]!r}") from None
     try:
         code = named(ACTIVATIONS, name, "activation")
@@ -192,10 +206,10 @@ cdef tuple activated(object activation, cnp.dtype dtype):
 
 cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtype):
     """The bias in the type computed with, [bank][group][plane][filter], and a vector's room behind each bank's."""
-    cdef cnp.ndarray values = bias.astype(dtype)
+    cdef cnp.ndarray values = cast(bias, dtype)
     banks = prod((<object> bias).shape[:bias.ndim - 1])
     if dtype.char == "e":
-        values = values.astype(np.float32)
+        values = cast(values, np.float32)
     elif dtype.kind in "iu" and dtype.itemsize == 1:
         values = values.astype(np.uint16)
     if dtype.kind == "c":
@@ -303,6 +317,9 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     p.terms = <double> cnp.PyArray_SIZE(weight) / max(1, s.groups * s.filters * phases) * s.planes    # of one bank
     p.pixels = <double> cnp.PyArray_SIZE(out) / max(1, s.groups * s.filters * phases)
     p.weight_bytes = <double> cnp.PyArray_SIZE(banks) * s.planes * s.planes * p.element_size
+    if p.weight_bytes >= MOST_PACKED:
+        raise ValueError("`weight`, or `grad_output` in its place: array is too big: it must have less than 2**56 "
+                         f"bytes in the dtype computed with, got shape {(<object> banks).shape}")
     p.work = p.terms * cnp.PyArray_SIZE(out) * s.planes
     return p
 
@@ -326,6 +343,7 @@ cdef Convolution with_terms(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias,
 
 cdef cnp.ndarray new_or_given(object out, tuple shape, cnp.dtype dtype, tuple inputs):
     """Where the kernels write: `out`, or an array that is copied to it afterwards."""
+    check_size(shape, dtype.itemsize, "out", "the result")
     if out is None:
         return np.empty(shape, dtype)
     check_out(out, shape, dtype)
@@ -339,7 +357,8 @@ def finished(cnp.ndarray computed, out):
     """What the caller gets."""
     if out is None or out is computed:
         return computed
-    np.copyto(out, computed, casting="same_kind")
+    with np.errstate(all="ignore"):
+        np.copyto(out, computed, casting="same_kind")
     return out
 
 
@@ -377,8 +396,16 @@ cdef tuple check_kernel(tuple shape, int rank, str name):
 cdef Py_ssize_t check_groups(object groups, Py_ssize_t n, str what) except -1:
     cdef Py_ssize_t number = whole_number(groups, "groups", 1)
     if n % number:
-        raise ValueError(f"`groups` must divide the {n} {what}, got {groups}")
+        raise ValueError(f"`groups` must divide the {n} {what}, got {number}")
     return number
+
+
+cdef Py_ssize_t of_groups(object channels, Py_ssize_t groups) except -1:
+    """The channels of all groups."""
+    if channels * <object> groups >= MOST_ALONG_AXIS:
+        raise ValueError("`groups`: array is too big: it must have less than 2**62 channels, got "
+                         f"{groups} groups of {channels}")
+    return channels * groups
 
 
 cdef tuple split_shape(tuple shape, int rank, bint last):
@@ -406,7 +433,7 @@ def conv(x, weight, bias, stride, padding, dilation, groups, padding_mode, layou
     cdef Py_ssize_t filters = w.shape[0], n = check_groups(groups, filters, "filters of `weight`")
     rank = w.ndim - 2
     b = checked_bias(bias, filters)
-    check_channels(a, rank, w.shape[1] * n, last, "x")
+    check_channels(a, rank, of_groups(w.shape[1], n), last, "x")
     dtype = result_dtype((a, w, b), dtype)
     kind = activated(activation, dtype)
     leading, sizes = split_shape((<object> a).shape, rank, last)
@@ -443,7 +470,7 @@ cdef tuple transposed_sizes(tuple sizes, tuple kernel, stride, padding, dilation
         usual = tuple([n + e for n, e in zip(least, extra)])
         reach = [max(ss, dd) - 1 for ss, dd in zip(s, d)]
     if output_size is not None:
-        usual = per_axis(output_size, rank, "output_size", 0)
+        usual = per_axis(output_size, rank, "output_size", 0, SIZES)
         for n, low, more in zip(usual, least, reach):
             if not low <= n <= low + more:
                 raise ValueError(f"`output_size` must be from {tuple(least)} to "
@@ -518,7 +545,10 @@ cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels
         return new_or_given(out, shape, dtype, inputs)
     if out is not None:
         check_out(out, shape, dtype)
-    return np.empty(shape_of(leading, channels, window.padded(), last) if window.folds() else shape, sums)
+    if window.folds():
+        shape = shape_of(leading, channels, window.padded(), last)
+    check_size(shape, sums.itemsize, "padding", "the padded result")
+    return np.empty(shape, sums)
 
 
 cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window window, Py_ssize_t groups, bint last,
@@ -552,7 +582,7 @@ def conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dil
     kernel = check_kernel((<object> w).shape, rank, "weight")
     cdef Py_ssize_t n = check_groups(groups, w.shape[0], "channels of `weight`")
     rank = w.ndim - 2
-    b = checked_bias(bias, w.shape[1] * n)
+    b = checked_bias(bias, of_groups(w.shape[1], n))
     check_channels(a, rank, w.shape[0], last, "x")
     dtype = result_dtype((a, w, b), dtype)
     kind = activated(activation, dtype)
@@ -567,7 +597,7 @@ def conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dil
 cdef tuple whole_shape(object size, str name):
     if not is_sequence(size):
         raise TypeError(f"`{name}` must be a whole shape, got {size!r}")
-    return tuple([whole_number(n, name, 0) for n in size])
+    return tuple([whole_number(n, name, 0, SIZES) for n in size])
 
 
 def conv_input(input_size, weight, grad_output, stride, padding, dilation, groups, padding_mode, layout, out, dtype):
@@ -583,7 +613,7 @@ def conv_input(input_size, weight, grad_output, stride, padding, dilation, group
     leading, spatial = split_shape(shape, rank, last)
     cdef Window window = Window(kernel, stride, padding, dilation, padding_mode, spatial, "input_size")
     expected = shape_of(leading, w.shape[0], window.outputs(), last)
-    if (<object> g).shape != expected or shape != shape_of(leading, w.shape[1] * n, spatial, last):
+    if (<object> g).shape != expected or shape != shape_of(leading, of_groups(w.shape[1], n), spatial, last):
         raise ValueError(f"`grad_output` must have the shape of the layer's result: {expected} for `input_size` "
                          f"{shape} and a weight of shape {(<object> w).shape} in {n} groups, got {(<object> g).shape}")
     return conv_adjoint(g, w, None, window, n, last, (IDENTITY, 0.0), out, result_dtype((g, w), dtype), True)
@@ -597,7 +627,7 @@ def conv_weight(x, weight_size, grad_output, stride, padding, dilation, groups, 
     kernel = check_kernel(shape, 0, "weight_size")
     cdef int rank = len(kernel)
     cdef Py_ssize_t n = check_groups(groups, shape[0], "filters of `weight_size`")
-    check_channels(a, rank, shape[1] * n, last, "x")
+    check_channels(a, rank, of_groups(shape[1], n), last, "x")
     leading, sizes = split_shape((<object> a).shape, rank, last)
     cdef Window window = Window(kernel, stride, padding, dilation, padding_mode, sizes)
     expected = shape_of(leading, shape[0], window.outputs(), last)
@@ -656,7 +686,7 @@ def conv_transpose_input(input_size, weight, grad_output, stride, padding, outpu
     cdef Py_ssize_t n = check_groups(groups, w.shape[0], "channels of `weight`")
     if len(shape) < rank + 1:
         raise ValueError(f"`input_size` must be the whole shape of an input with {rank} spatial axes, got {shape}")
-    check_channels(g, rank, w.shape[1] * n, last, "grad_output")
+    check_channels(g, rank, of_groups(w.shape[1], n), last, "grad_output")
     leading, spatial = split_shape(shape, rank, last)
     cdef Window window = transposed_window(g, spatial, kernel, stride, padding, dilation, output_padding, padding_mode,
                                            last)
@@ -706,7 +736,7 @@ def conv_transpose_weight(x, weight_size, grad_output, stride, padding, output_p
     cdef int rank = len(kernel)
     cdef Py_ssize_t n = check_groups(groups, shape[0], "channels of `weight_size`")
     check_channels(a, rank, shape[0], last, "x")
-    check_channels(g, rank, shape[1] * n, last, "grad_output")
+    check_channels(g, rank, of_groups(shape[1], n), last, "grad_output")
     leading, spatial = split_shape((<object> a).shape, rank, last)
     window = transposed_window(g, spatial, kernel, stride, padding, dilation, output_padding, padding_mode, last)
     check_transposed(g, (<object> a).shape, (<object> a).shape, leading, rank, last)
@@ -752,13 +782,15 @@ def im2col(x, kernel_size, stride, padding, dilation, padding_mode, layout, out,
     cdef cnp.ndarray a = as_array(x, "x"), y
     cdef bint last = named(LAYOUTS, layout, "layout")
     cdef int rank = rank_of(kernel_size, a.ndim)
-    kernel = per_axis(kernel_size, rank, "kernel_size", 1)
+    kernel = per_axis(kernel_size, rank, "kernel_size", 1, SIZES)
     if a.ndim < rank + 1:
         raise ValueError(f"`x` must have channels and {rank} spatial axes, got shape {(<object> a).shape}")
-    first = channels_first(a, rank, last)
     leading, sizes = split_shape((<object> a).shape, rank, last)
     cdef Window window = Window(kernel, stride, padding, dilation, padding_mode, sizes)
     dtype = result_dtype((a,), dtype)
+    if a.dtype.kind == "c" and dtype.kind != "c":    # NumPy's warning comes before work
+        a = cast(a, dtype)
+    first = channels_first(a, rank, last)
     rows, length = first.shape[first.ndim - rank - 1] * prod(kernel), prod(window.outputs())
     y = new_or_given(out, leading + ((length, rows) if last else (rows, length)), dtype, (a,))
     return first, columns_of(y, window, last), y, window
@@ -772,10 +804,10 @@ def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mo
     if not sizes:
         raise ValueError("`output_size` must hold one number for each spatial axis (a tuple), or `kernel_size` must, "
                          f"got {output_size!r} and {kernel_size!r}")
-    cdef int rank = rank_of(sizes[0], 0)
-    kernel = per_axis(kernel_size, rank, "kernel_size", 1)
+    cdef int rank = max([rank_of(s, 0) for s in sizes])    # one number stands for all axes
+    kernel = per_axis(kernel_size, rank, "kernel_size", 1, SIZES)
     cdef Window window = Window(kernel, stride, padding, dilation, padding_mode,
-                                per_axis(output_size, rank, "output_size", 0), "output_size")
+                                per_axis(output_size, rank, "output_size", 0, SIZES), "output_size")
     area, length = prod(kernel), prod(window.outputs())
     leading, given = (<object> a).shape[:max(0, a.ndim - 2)], (<object> a).shape[max(0, a.ndim - 2):]
     if last:
@@ -788,8 +820,12 @@ def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mo
     if out is not None:
         check_out(out, shape_of(leading, channels, window.sizes, last), dtype)
     summed = np.float32 if dtype.char == "e" else dtype
-    padded = np.zeros(leading + (channels,) + window.padded(), summed)
-    return columns_of(a, window, last).astype(dtype, copy=False), padded, dtype, window
+    shape = leading + (channels,) + window.padded()
+    check_size(shape, np.dtype(summed).itemsize, "padding", "the padded result")
+    padded = np.zeros(shape, summed)
+    if a.dtype != dtype:
+        a = cast(a, dtype)
+    return columns_of(a, window, last), padded, dtype, window
 
 
 def in_layout(cnp.ndarray a, int rank, layout):
@@ -830,7 +866,7 @@ def check_layer(weight, bias, stride, padding, dilation, groups, padding_mode, l
 
 cdef int spatial_axes(cnp.ndarray g, object rank) except -1:
     """How many axes of a gradient are spatial."""
-    cdef int spatial = g.ndim - 2 if rank is None else whole_number(rank, "rank", 1)
+    cdef Py_ssize_t spatial = g.ndim - 2 if rank is None else whole_number(rank, "rank", 1)
     if g.ndim < spatial + 1 or spatial < 1:
         raise ValueError(f"`grad_output` must have channels and {max(1, spatial)} spatial axes (`rank`; if it is not "
                          f"given, all axes but two are spatial), got shape {(<object> g).shape}")
@@ -850,7 +886,7 @@ def conv_bias(grad_output, rank, layout, out, dtype):
 
 def rounded(cnp.ndarray sums, dtype, out):
     """The sums as an array of their own, or in `out`: they were part of a padded one, those of float16 in float32."""
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         if out is not None and sums.dtype == dtype:
             return finished(sums, out)
         return sums.astype(dtype, order="C", copy=False)

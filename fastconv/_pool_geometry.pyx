@@ -9,9 +9,9 @@ cimport numpy as cnp
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fastconv._geometry cimport PART, SIZE, as_array, check_dtype, check_out, named
+from fastconv._geometry cimport PART, SIZE, as_array, check_out, check_size, given_dtype, named
 from fastconv._layer_geometry cimport (
-    LAYOUTS, Window, channels_first, is_sequence, new_or_given, per_axis, readable, whole_number,
+    LAYOUTS, SIZES, Window, channels_first, is_sequence, new_or_given, per_axis, readable, whole_number,
 )
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, LONGDOUBLE, UINT16, UINT32, UINT64,
@@ -312,9 +312,7 @@ cdef object own_order(object dtype):
 
 
 cdef object asked(object dtype):
-    dtype = np.dtype(dtype)
-    check_dtype(dtype, "dtype")
-    return own_order(dtype)
+    return given_dtype(dtype)
 
 
 cdef int compared_as(object dtype) except -1:
@@ -668,6 +666,7 @@ def max_unpool(x, indices, kernel_size, stride, padding, output_size, layout, ou
     rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
     sizes = unpooled_sizes((<object> a).shape, rank, last, kernel_size, stride, padding, output_size)
+    check_size(sizes, 16, "x", "the result")
     i = checked_indices(indices, a, "x", prod(sizes))
     result = own_order(a.dtype) if dtype is None else asked(dtype)
     return scattering(a, i, result, result, result_shape((<object> a).shape, rank, last, sizes), rank, last, out)
@@ -677,6 +676,7 @@ cdef tuple scattering(cnp.ndarray a, cnp.ndarray i, object result, object kept, 
                       out):
     if out is not None:
         check_out(out, shape, result)
+    check_size(shape, kept.itemsize, "out", "the result")
     n = len(shape)
     first = (shape[:n - rank - 1] + shape[n - 1:] + shape[n - rank - 1:n - 1]) if last else shape
     zeros = np.zeros(first, kept)
@@ -688,13 +688,13 @@ cdef tuple scattering(cnp.ndarray a, cnp.ndarray i, object result, object kept, 
 cdef tuple input_shape(object input_size, str name="input_size"):
     if not is_sequence(input_size):
         raise TypeError(f"`{name}` must be the whole shape of an input, got {input_size!r}")
-    return tuple([whole_number(n, name, 0) for n in input_size])
+    return tuple([whole_number(n, name, 0, SIZES) for n in input_size])
 
 
 cdef int whole_rank(tuple shape, cnp.ndarray g, rank, bint last) except -1:
     """How many axes are spatial, of an input and of a result that has its other axes."""
-    cdef int axes = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
-    if axes < 1 or g.ndim != len(shape):
+    cdef Py_ssize_t axes = len(shape) - 2 if rank is None else whole_number(rank, "rank", 1)
+    if not 1 <= axes <= len(shape) or g.ndim != len(shape):
         raise ValueError("`grad_output` must have as many axes as `input_size`, and `rank` of them be spatial (if it "
                          f"is not given, all but the first two), got {(<object> g).shape} for {shape}")
     check_shape(shape, axes, last, "input_size")

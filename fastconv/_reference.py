@@ -17,6 +17,7 @@ def _padded(x, pads, boundary, fillvalue):
 def _correlate(in1, in2, mode, boundary, fillvalue, dtype, before):
     """Slide in2, not conjugated, over in1; "same" starts `before(k)` elements ahead of the first."""
     dtype = np.result_type(np.asarray(in1), np.asarray(in2)) if dtype is None else np.dtype(dtype)
+    dtype = dtype.newbyteorder("=")    # einsum knows no other
     summed = np.float32 if dtype == np.float16 else dtype
     x, w = (np.atleast_1d(a).astype(dtype).astype(summed) for a in (in1, in2))
     pads = {

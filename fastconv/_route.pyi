@@ -10,6 +10,7 @@ from fastconv.kernels.pooling import Pooling
 from fastconv.kernels.problem import Problem
 
 ALGORITHMS: tuple[str, ...]
+TILED_ALGORITHMS: tuple[str, ...]
 
 def run(problem: Problem, method: str, workers: int | None) -> NDArray[Any]: ...
 def check_workers(workers: int | None) -> None: ...

@@ -92,6 +92,7 @@ def run(Problem problem, method, workers):
 # ---------------------------------------------------------------- layers
 
 ALGORITHMS = ("filters", "pixels", "depthwise", "winograd")
+TILED_ALGORITHMS = (*ALGORITHMS, "unshared")
 _gemm, _depthwise, _winograd = kernels("gemm"), kernels("depthwise"), kernels("winograd")
 cdef Py_ssize_t _VECTOR = {"baseline": 16, "x86-64-v3": 32, "x86-64-v4": 64}[isa]    # bytes
 
@@ -110,7 +111,7 @@ def check_workers(workers):
 
 
 def check_algorithm(algorithm, algorithms=ALGORITHMS):
-    if algorithm != "auto" and algorithm not in algorithms:
+    if not isinstance(algorithm, str) or algorithm != "auto" and algorithm not in algorithms:
         raise ValueError(f"`algorithm` must be 'auto' or one of {', '.join(map(repr, algorithms))}, got {algorithm!r}")
 
 
@@ -260,7 +261,6 @@ cdef int _save_products(Convolution problem, Py_ssize_t workers, dict packed) ex
 def run_layers(list problems, algorithm, workers, dict packed=None):
     """Compute the records' outputs. `packed` keeps weights from call to call."""
     cdef Convolution problem
-    check_algorithm(algorithm)
     for problem in problems:
         _choose(problem, algorithm)
     for problem in problems:
@@ -294,7 +294,6 @@ cdef bint _weaves(Transposed layer, algorithm):
 
 def run_transposed(Transposed layer, algorithm, workers):
     """Compute a transposed layer, or a gradient by an input."""
-    check_algorithm(algorithm)
     run_layers(layer.layers(_weaves(layer, algorithm)), algorithm, workers)
 
 
@@ -316,7 +315,6 @@ cdef bint _banks_take_turns(Convolution problem):
 
 def run_tiled(Tiled tiled, algorithm, workers, out=None):
     """Compute a tiled layer or its gradient."""
-    check_algorithm(algorithm, (*ALGORITHMS, "unshared"))
     few = algorithm == "unshared" or algorithm == "auto" and 1 < tiled.banks and tiled.outputs_of_a_bank <= _FEW_OUTPUTS
     if few and tiled.products:
         seconds = _seconds(tiled.products, tiled.dtype)
@@ -331,7 +329,6 @@ def run_tiled(Tiled tiled, algorithm, workers, out=None):
         else:
             run_layers(tiled.plain_layers(), "auto" if few else algorithm, workers)
     else:
-        check_workers(workers)
         for layer in tiled.plain_layers():    # a phase's weights at a time
             run_layers([layer], "auto" if few else algorithm, workers)
     return tiled.finished(out)

@@ -12,10 +12,10 @@ import numpy as np
 
 from fastconv._layer_geometry import finished, folded, rounded
 
-from fastconv._geometry cimport COMPUTED, PART, SIZE, as_array, check_out, named
+from fastconv._geometry cimport COMPUTED, PART, SIZE, as_array, check_out, check_size, named
 from fastconv._layer_geometry cimport (
-    LAYOUTS, Window, activated, adjoint_array, channels_first, check_channels, check_groups, grouped, in_groups,
-    is_sequence, new_or_given, packed_bias, phase, readable, record, result_dtype, samples_inside, shape_of,
+    LAYOUTS, SIZES, Window, activated, adjoint_array, channels_first, check_channels, check_groups, grouped, in_groups,
+    is_sequence, new_or_given, of_groups, packed_bias, phase, readable, record, result_dtype, samples_inside, shape_of,
     spatial_axes, split_shape, whole_number, whole_shape, with_terms,
 )
 from fastconv.kernels.layer cimport IDENTITY, INPUT, RESULT, WEIGHT, Convolution
@@ -186,7 +186,7 @@ def tiled_conv(x, weight, bias, stride, padding, dilation, groups, padding_mode,
     cdef int rank = len(tiles)
     cdef Py_ssize_t filters = w.shape[rank], n = check_groups(groups, filters, "filters of `weight`")
     cdef cnp.ndarray b = checked_bias(bias, tiles, filters)
-    check_channels(a, rank, w.shape[rank + 1] * n, last, "x")
+    check_channels(a, rank, of_groups(w.shape[rank + 1], n), last, "x")
     dtype = result_dtype((a, w, b), dtype)
     kind = activated(activation, dtype)
     leading, sizes = split_shape((<object> a).shape, rank, last)
@@ -214,7 +214,7 @@ def tiled_conv_input(input_size, weight, grad_output, stride, padding, dilation,
     cdef Tiled t = Tiled(Window(kernel, stride, padding, dilation, padding_mode, spatial, "input_size"), tiles, INPUT)
     check_local(tiles, t.outputs, "weight", local)
     check_gradient(g, shape_of(leading, w.shape[rank], t.outputs, last), shape,
-                   shape_of(leading, w.shape[rank + 1] * n, spatial, last), (<object> w).shape)
+                   shape_of(leading, of_groups(w.shape[rank + 1], n), spatial, last), (<object> w).shape)
     dtype = result_dtype((g, w), dtype)
     t.result = adjoint_array(t.window, leading, w.shape[rank + 1] * n, last, out, dtype,
                              SUMS.get(dtype.char, dtype), (g, w))
@@ -241,7 +241,7 @@ def tiled_conv_weight(x, weight_size, grad_output, stride, padding, dilation, gr
     tiles, kernel = check_weight(shape, "weight_size")
     cdef int rank = len(tiles)
     cdef Py_ssize_t n = check_groups(groups, shape[rank], "filters of `weight_size`")
-    check_channels(a, rank, shape[rank + 1] * n, last, "x")
+    check_channels(a, rank, of_groups(shape[rank + 1], n), last, "x")
     leading, sizes = split_shape((<object> a).shape, rank, last)
     cdef Tiled t = Tiled(Window(kernel, stride, padding, dilation, padding_mode, sizes), tiles, WEIGHT)
     check_local(tiles, t.outputs, "weight_size", local)
@@ -260,6 +260,7 @@ def tiled_conv_weight(x, weight_size, grad_output, stride, padding, dilation, gr
 cdef object add_up(cnp.ndarray g, tuple tiles, tuple outputs, cnp.dtype dtype):
     """Of g (samples, K, *outputs) what each bank's outputs add up to, (K, *tiles): bank by bank, or tile by tile."""
     cdef int rank = len(tiles)
+    check_size((<object> g).shape[1:2] + tiles, dtype.itemsize, "tiles", "the result")
     total = np.zeros((<object> g).shape[1:2] + tiles, dtype)
     repeats = [(n + t - 1) // t for n, t in zip(outputs, tiles)]
     if prod(tiles) <= prod(repeats):
@@ -280,6 +281,8 @@ def tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype):
     cdef bint last = named(LAYOUTS, layout, "layout")
     if tiles is not None:
         tiles = whole_tiles(tiles)
+        if rank is not None and whole_number(rank, "rank", 1) != len(tiles):
+            raise ValueError(f"`rank` must be the number of `tiles`, got {rank} for {tiles}")
     cdef int spatial = spatial_axes(g, rank if tiles is None else len(tiles))
     g = channels_first(g, spatial, last)
     outputs = (<object> g).shape[g.ndim - spatial:]
@@ -288,7 +291,7 @@ def tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype):
     if out is not None:
         check_out(out, (*tiles, g.shape[g.ndim - spatial - 1]), dtype)
     g = g.reshape(prod((<object> g).shape[:g.ndim - spatial - 1]), *(<object> g).shape[g.ndim - spatial - 1:])
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         total = add_up(g, tiles, outputs, np.dtype(np.float32) if dtype.char == "e" else dtype)
         total = np.moveaxis(total, 0, -1).astype(dtype, order="C", copy=False)
     return finished(total, out)
@@ -297,4 +300,4 @@ def tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype):
 cdef tuple whole_tiles(object tiles):
     if not is_sequence(tiles) or not len(tiles):
         raise TypeError(f"`tiles` must be a tuple of whole numbers, one for each spatial axis, got {tiles!r}")
-    return tuple([whole_number(n, "tiles", 1) for n in tiles])
+    return tuple([whole_number(n, "tiles", 1, SIZES) for n in tiles])

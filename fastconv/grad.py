@@ -83,6 +83,7 @@ def conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1,
     >>> bool(y.sum() == (x * dx).sum())
     True
     """
+    _route.check_workers(workers)
     layer, y, window, dtype = gate.conv_input(input_size, weight, grad_output, stride, padding, dilation, groups,
                                               padding_mode, layout, out, dtype)
     _route.run_transposed(layer, "auto", workers)
@@ -153,6 +154,7 @@ def conv_weight(x, weight_size, grad_output, stride=1, padding=0, dilation=1, gr
     >>> print(weight.round(3), bias.round(3))
     [[[4.]]] [1.]
     """
+    _route.check_workers(workers)
     records, y = gate.conv_weight(x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode, layout,
                                   out, dtype)
     _route.run_layers(records, "auto", workers)
@@ -281,6 +283,7 @@ def conv_transpose_input(input_size, weight, grad_output, stride=1, padding=0, o
     >>> grad.conv_transpose_input(x.shape, weight, np.ones_like(y), stride=2)
     array([[111, 111]])
     """
+    _route.check_workers(workers)
     records, y = gate.conv_transpose_input(input_size, weight, grad_output, stride, padding, output_padding, groups,
                                            dilation, padding_mode, layout, out, dtype)
     _route.run_layers(records, "auto", workers)
@@ -340,6 +343,7 @@ def conv_transpose_weight(x, weight_size, grad_output, stride=1, padding=0, outp
     >>> grad.conv_transpose_weight([[1, 2]], (1, 1, 3), [[1, 0, 1, 0, 1]], stride=2)
     array([[[3, 0, 3]]])
     """
+    _route.check_workers(workers)
     records, y = gate.conv_transpose_weight(x, weight_size, grad_output, stride, padding, output_padding, groups,
                                             dilation, padding_mode, layout, out, dtype)
     _route.run_layers(records, "auto", workers)
@@ -619,6 +623,7 @@ def local_conv_bias(grad_output, *, rank=None, layout="channels_first", out=None
 
 def _tiled_conv_input(local, input_size, weight, grad_output, stride, padding, dilation, groups, padding_mode, layout,
                       out, dtype, workers):
+    _route.check_workers(workers)
     tiled = tiled_gate.tiled_conv_input(input_size, weight, grad_output, stride, padding, dilation, groups,
                                         padding_mode, layout, out, dtype, local)
     return _route.run_tiled(tiled, "auto", workers, out)
@@ -626,6 +631,7 @@ def _tiled_conv_input(local, input_size, weight, grad_output, stride, padding, d
 
 def _tiled_conv_weight(local, x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode, layout,
                        out, dtype, workers):
+    _route.check_workers(workers)
     tiled = tiled_gate.tiled_conv_weight(x, weight_size, grad_output, stride, padding, dilation, groups, padding_mode,
                                          layout, out, dtype, local)
     return _route.run_tiled(tiled, "auto", workers, out)

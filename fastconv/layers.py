@@ -13,6 +13,8 @@ from fastconv import _tiled_geometry as tiled_gate
 def _conv(rank, x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation, algorithm, out,
           dtype, workers):
     """A layer whose rank is checked unless it is 0."""
+    _route.check_workers(workers)
+    _route.check_algorithm(algorithm)
     records, y = gate.conv(x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation, out,
                            dtype, rank)
     _route.run_layers(records, algorithm, workers)
@@ -301,6 +303,8 @@ def conv3d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, p
 
 def _conv_transpose(rank, x, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode,
                     layout, activation, algorithm, out, dtype, workers):
+    _route.check_workers(workers)
+    _route.check_algorithm(algorithm)
     layer, y, window, dtype = gate.conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation,
                                                   output_size, padding_mode, layout, activation, out, dtype, rank)
     _route.run_transposed(layer, algorithm, workers)
@@ -675,6 +679,8 @@ def local_conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
 
 def _tiled_conv(local, x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation, algorithm,
                 out, dtype, workers):
+    _route.check_workers(workers)
+    _route.check_algorithm(algorithm, _route.TILED_ALGORITHMS)
     tiled = tiled_gate.tiled_conv(x, weight, bias, stride, padding, dilation, groups, padding_mode, layout, activation,
                                   out, dtype, local)
     return _route.run_tiled(tiled, algorithm, workers, out)
@@ -751,7 +757,8 @@ def im2col(x, kernel_size, stride=1, padding=0, dilation=1, *, padding_mode="zer
     """
     _route.check_workers(workers)
     x, columns, y, window = gate.im2col(x, kernel_size, stride, padding, dilation, padding_mode, layout, out, dtype)
-    _windows.gather_columns(x, columns, window, padding_mode)
+    with np.errstate(all="ignore"):
+        _windows.gather_columns(x, columns, window, padding_mode)
     return gate.finished(y, out)
 
 
@@ -910,10 +917,10 @@ class Conv:
     algorithm: str = "auto"
 
     def __post_init__(self):
-        vars(self).update(weight=_kept(self.weight), bias=_kept(self.bias), _packed={})
+        _route.check_algorithm(self.algorithm)
         vars(self)["_arguments"] = tuple(getattr(self, field.name) for field in fields(self)[2:-1])
         gate.check_layer(self.weight, self.bias, *self._arguments)
-        _route.check_algorithm(self.algorithm)
+        vars(self).update(weight=_kept(self.weight), bias=_kept(self.bias), _packed={})
 
     def __call__(self, x, out=None, workers=None):
         """Apply the layer to `x`.
@@ -935,6 +942,7 @@ class Conv:
         ValueError, TypeError
             As `conv`.
         """
+        _route.check_workers(workers)
         records, y = gate.conv(x, self.weight, self.bias, *self._arguments, out, None, self.weight.ndim - 2)
         _route.run_layers(records, self.algorithm, workers, self._packed)
         return gate.finished(y, out)

@@ -25,13 +25,13 @@ SIZES = [
     ({"kernel_size": ()}, ValueError, "x or kernel_size", []),
     ({"stride": 0}, ValueError, "stride", ["0"]), ({"stride": (1, -2)}, ValueError, "stride", ["-2"]),
     ({"stride": (1, 2, 3)}, ValueError, "stride", ["2", "(1, 2, 3)"]),
-    ({"stride": (2,)}, ValueError, "stride", ["(2,)"]),
+    ({"stride": (2,) * 3}, ValueError, "stride", ["(2, 2, 2)"]),
     ({"stride": 1.5}, TypeError, "stride", ["1.5"]), ({"stride": "2"}, TypeError, "stride", ["'2'"]),
     ({"padding": -1}, ValueError, "padding", ["-1"]), ({"padding": (0, -3)}, ValueError, "padding", ["-3"]),
     ({"padding": ((0, 0), (1, -1))}, ValueError, "padding", ["-1"]),
     ({"padding": (1, 1, 1)}, ValueError, "padding", ["(1, 1, 1)"]),
-    ({"padding": (1,)}, ValueError, "padding", ["(1,)"]),
-    ({"padding": ((1, 1),)}, ValueError, "padding", ["((1, 1),)"]),
+    ({"padding": (1,) * 3}, ValueError, "padding", ["(1, 1, 1)"]),
+    ({"padding": ((1, 1),) * 3}, ValueError, "padding", ["((1, 1), (1, 1), (1, 1))"]),
     ({"padding": ((1, 1, 1), (1, 1, 1))}, ValueError, "padding", ["(1, 1, 1)"]),
     ({"padding": 1.5}, TypeError, "padding", ["1.5"]), ({"padding": None}, TypeError, "padding", ["None"]),
     ({"padding": "all"}, ValueError, "padding", ["'valid'", "'same'", "'same_lower'", "'all'"]),
@@ -147,7 +147,7 @@ def test_norms(wrong, error, names, says):
 def test_names_with_a_rank(name, rank):
     function = getattr(fastconv, f"{name}{rank}d")
     x = np.ones((2, 3, *(5,) * rank))
-    for other in {1, 2, 3, 4} - {rank}:
+    for other in {2, 3, 4} - {rank}:    # a tuple of one is for all axes
         refused(function, pool(name, x=x, kernel_size=(2,) * other), ValueError, "kernel_size", [str((2,) * other)])
     if rank > 1:
         refused(function, pool(name, x=np.ones((5,) * (rank - 1))), ValueError, "x", [str((5,) * (rank - 1))])
@@ -221,7 +221,6 @@ def changed(place, value):
     ({"indices": INDICES.astype(float)}, TypeError, "indices", ["float64"]),
     ({"indices": INDICES.astype(object)}, TypeError, "indices", ["object"]),
     ({"indices": None}, TypeError, "indices", []),
-    ({"output_size": (6,)}, ValueError, "output_size", ["(6,)"]),
     ({"output_size": (6, 8)}, ValueError, "output_size", ["(6, 8)"]),
     ({"output_size": (4, 6)}, ValueError, "output_size", ["(4, 6)"]),
     ({"output_size": (6, 6, 6)}, ValueError, "output_size", ["(6, 6, 6)"]),

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from scipy import ndimage, signal
 
-from fastconv import _reference
+from fastconv import _reference, _reference_layers, _reference_pooling
 
+from .calls import CALLS
 from .cases import BOUNDARIES, FUNCTIONS, INTEGERS, MODES, PLANAR, equal, numbers, ranks
 
 SHAPES = [((7,), (3,)), ((3,), (7,)), ((1,), (4,)), ((), ()), ((4, 5), (2, 3)), ((2, 3), (4, 5)), ((1, 3), (5, 2)),
@@ -92,3 +93,40 @@ def test_against_ndimage(name, boundary, ndimage_mode):
         a, b = numbers(image, "d", 1), numbers(kernel, "d", 2)
         equal(getattr(_reference, name)(a, b, "same", boundary, 7),
               getattr(ndimage, name)(a, b, mode=ndimage_mode, cval=7))
+
+
+# ---------------------------------------------------------------- byte order
+
+def specified():
+    """Each function of the specification, and the arguments of an ordinary call."""
+    for name, call in CALLS.items():
+        pooling = name.endswith("pool") or "unpool" in name
+        module = _reference if "in1" in call.given else _reference_pooling if pooling else _reference_layers
+        name = name.removeprefix("grad.") + "_gradient" * (pooling and name.startswith("grad."))
+        if hasattr(module, name):
+            yield f"{module.__name__}.{name}", getattr(module, name), call.given
+
+
+SPECIFIED = {name: call for name, *call in specified()}
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "i4"])
+def test_byte_order(name, dtype):
+    """Of inputs and of `dtype`: it changes nothing, and results are in the machine's."""
+    function, given = SPECIFIED[name]
+    if dtype == "c8" and any(part in name for part in ("max_", "min_", "lp_")):
+        pytest.skip("not defined for complex numbers")
+    wanted = function(**given, dtype=np.dtype(dtype))
+    equal(function(**given, dtype=np.dtype(dtype).newbyteorder(">")), wanted)
+    swapped = {option: value.astype(value.dtype.newbyteorder(">")) if isinstance(value, np.ndarray) else value
+               for option, value in given.items()}
+    equal(function(**swapped, dtype=np.dtype(dtype)), wanted)
+    assert function(**swapped).dtype.isnative
+
+
+def test_every_specification_is_tested():
+    names = {name.rpartition(".")[2] for name in SPECIFIED}
+    assert {"correlate", "convolve2d", "conv", "conv_transpose", "tiled_conv", "local_conv", "im2col", "col2im",
+            "conv_input", "conv_weight", "conv_bias", "tiled_conv_input", "local_conv_weight", "max_pool", "lp_pool",
+            "adaptive_avg_pool", "max_unpool", "max_pool_gradient", "lp_pool_gradient"} <= names

@@ -10,7 +10,7 @@ import pytest
 from scipy import fft as scipy_fft
 
 import fastconv
-from fastconv import _reference
+from fastconv import _reference, _workers
 from fastconv.kernels import cpu
 
 from .cases import BOUNDARIES, DTYPES, METHODS, agree, equal, numbers, reals
@@ -106,6 +106,16 @@ def test_wrong_environment(value):
     assert "FASTCONV_NUM_THREADS" in done.stderr
     assert repr(value) in done.stderr
     assert done.returncode
+
+
+@pytest.mark.parametrize("value", ["²", "٣", "1_0", "+1", "0x2", "0", "9" * 5000])
+def test_digits_that_are_no_number(monkeypatch, value):
+    monkeypatch.setenv("FASTCONV_NUM_THREADS", value)
+    with pytest.raises(ImportError, match="FASTCONV_NUM_THREADS must be a positive whole number"):
+        _workers._from_environment()
+    monkeypatch.delenv("FASTCONV_NUM_THREADS")
+    monkeypatch.setenv("OMP_NUM_THREADS", value)    # of others: not for us to refuse
+    assert _workers._from_environment() == CPUS
 
 
 @LINUX

@@ -312,10 +312,10 @@ def fits(Convolution problem):
     """Whether the layer is one of this kind, and its kernel small enough for patches to stay in cache."""
     cdef const Layer* s = &problem.layer
     cdef int axis = s.rank - 1
-    cdef Py_ssize_t height = (s.kernel_size[axis - 1] - 1 + s.stride[axis - 1] * ROWS) * s.dilation[axis - 1]
-    cdef Py_ssize_t width = (s.kernel_size[axis] - 1) * s.dilation[axis] + s.stride[axis] * 64
+    cdef double height = (<double> s.kernel_size[axis - 1] - 1 + s.stride[axis - 1] * ROWS) * s.dilation[axis - 1]
+    cdef double width = (<double> s.kernel_size[axis] - 1) * s.dilation[axis] + s.stride[axis] * 64
     return s.channels == 1 and s.kernel_size[axis] <= MAX_TAPS and (
-        <double> height * width * outer_taps(s) * s.planes * s.out_plane <= LARGEST_PATCH)
+        height * width * outer_taps(s) * s.planes * s.out_plane <= LARGEST_PATCH)
 
 
 def convolve(Convolution problem, Py_ssize_t workers):

@@ -25,5 +25,6 @@ cdef class Problem:
         if self.result is None:
             return self.out if self.out.ndim else self.out[()]
         if self.result is not self.out:
-            np.copyto(self.result, self.out, casting="same_kind")
+            with np.errstate(all="ignore"):
+                np.copyto(self.result, self.out, casting="same_kind")
         return self.result
