@@ -20,9 +20,18 @@ cdef class Window:
 cdef class Transposed:
     cdef readonly cnp.ndarray x, weight, bias, out
     cdef readonly tuple before, activation
+    cdef readonly tuple sizes    # of the outputs
     cdef readonly Window window
 
-    cpdef list layers(self, bint woven)
+    cdef list phases(self, int i)
+    cdef bint weaves(self, int i)
+    cpdef bint bundles(self)
+    cpdef bint finite(self)
+    cpdef bint covers(self, str how)
+    cdef cnp.ndarray packed_bias(self)
+    cdef cnp.ndarray bundled_bias(self, list bundle, Py_ssize_t first, Py_ssize_t filters)
+    cdef cnp.ndarray bundled_weight(self, tuple axis, list bundle, Py_ssize_t first, Py_ssize_t filters)
+    cdef cnp.ndarray bundled_out(self, tuple axis, list bundle, Py_ssize_t first, Py_ssize_t filters)
 
 
 cdef bint is_sequence(object value)
@@ -40,7 +49,6 @@ cdef tuple activated(object activation, cnp.dtype dtype)
 cdef tuple whole_shape(object size, str name)
 cdef tuple split_shape(tuple shape, int rank, bint last)
 cdef tuple shape_of(tuple leading, Py_ssize_t channels, tuple spatial, bint last)
-cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before)
 cdef int spatial_axes(cnp.ndarray g, object rank) except -1
 cdef int check_channels(cnp.ndarray x, int rank, Py_ssize_t channels, bint last, str name) except -1
 cdef Py_ssize_t check_groups(object groups, Py_ssize_t n, str what) except -1

@@ -10,11 +10,14 @@ from operator import index
 cimport numpy as cnp
 import numpy as np
 
+from numpy.lib.stride_tricks import as_strided
+
 from fastconv._windows import fold
 
 from fastconv._geometry cimport (
     COMPUTED, PART, SIZE, as_array, check_dtype, check_out, computes_into, named, reads_by_lines,
 )
+from fastconv._phases cimport bundles_of_axis, inside, outputs_of, phases_of_axis
 from fastconv.kernels.layer cimport (
     IDENTITY, LEAKY_RELU, RELU, RELU6, SIGMOID, SILU, TANH, Activation, Convolution, Layer,
 )
@@ -454,60 +457,139 @@ cdef tuple transposed_sizes(tuple sizes, tuple kernel, stride, padding, dilation
     return usual
 
 
-cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before):
-    """One axis of the outputs first, first + stride, ... of a transposed layer, which are those of a plain layer.
-
-    Output o meets input i at tap j where o = i * stride + j * dilation - before: for these outputs, at every
-    (stride / g)-th tap from some j on, with inputs dilation / g apart, g the greatest common divisor.
-
-    Returns those taps, backwards, the plain layer's dilation, and its offset.
-    """
-    cdef Py_ssize_t g = gcd(stride, dilation), step = stride // g, j = 0, n
-    while j < min(step, taps) and (first + before - j * dilation) % stride:
-        j += 1
-    if j >= min(step, taps):
-        return slice(0, 0), 1, 0
-    n = (taps - j + step - 1) // step
-    last = j + (n - 1) * step
-    return (slice(last, j - 1 if j else None, -step), dilation // g,
-            (n - 1) * (dilation // g) - (first + before - j * dilation) // stride)
-
-
-cdef list phases_of_axis(Py_ssize_t n, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before):
-    """What `record` wants of an axis, phase by phase: its outputs, its taps, dilation, offset, and `up`."""
-    return [(slice(first, None, stride), *phase(first, taps, stride, dilation, before), 1)
-            for first in range(min(stride, n))]
-
-
 cdef class Transposed:
     """A transposed layer, checked, of views x (..., groups, channels, *spatial), weight (groups, filters, channels,
-    *kernel) and out (..., groups, filters, *outputs)."""
+    *kernel) and out (..., groups, filters, *outputs), and a bias (groups * filters) of its own."""
 
     def __init__(self, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple before,
                  tuple activation, Window window):
         self.x, self.weight, self.bias, self.out = x, weight, bias, out
         self.before, self.activation, self.window = before, activation, window
+        self.sizes = (<object> out).shape[out.ndim - window.rank:]
 
-    cpdef list layers(self, bint woven):
-        """The records of layers without stride that compute it, one for each phase of the stride.
+    cdef list phases(self, int i):
+        """The parts of axis i, a phase each."""
+        return phases_of_axis(self.sizes[i], self.weight.shape[3 + i], self.window.stride[i], self.window.dilation[i],
+                              self.before[i])
 
-        With `woven`, all phases of the last two axes are one record, as far as strides are small and taps near.
+    cdef bint weaves(self, int i):
+        """Whether a record can have all phases of axis i."""
+        return (i >= self.window.rank - 2 and 1 < self.window.stride[i] <= MOST_WOVEN
+                and self.window.dilation[i] == 1)
+
+    cpdef bint bundles(self):
+        """Whether neighbouring columns, of one input each, do better as the filters of a layer than outputs of a filter
+        that lie a stride apart: where they are more."""
+        cdef int i = self.window.rank - 1
+        stride, dilation = self.window.stride[i], self.window.dilation[i]
+        return stride > MOST_WOVEN and self.weight.shape[1] <= min(self.weight.shape[3 + i],
+                                                                   stride // gcd(stride, dilation))
+
+    cpdef bint finite(self):
+        """Whether products of the weight with zeros of a border are zeros."""
+        return self.weight.dtype.kind not in "fc" or bool(np.isfinite(self.weight).all())
+
+    cpdef bint covers(self, str how):
+        """Whether `layers` computes all outputs: those of a phase without taps it leaves out."""
+        cdef int i
+        for i in range(self.window.rank):
+            if not (how == "woven" and self.weaves(i)) and (
+                    how == "inside" or outputs_of(self.phases(i), self.sizes[i]) < self.sizes[i]):
+                return False
+        return True
+
+    def fill(self):
+        """What an output without a tap is: bias and activation of zero. A record and its array, one of each channel."""
+        cdef cnp.ndarray value = np.empty((<object> self.weight).shape[:2] + (1,) * self.window.rank, self.out.dtype)
+        return with_terms(value, self.weight[:, :, :0], self.packed_bias(), value,
+                          (1,) * self.window.rank, (1,) * self.window.rank, (0,) * self.window.rank, FILL,
+                          self.activation), value
+
+    cdef cnp.ndarray packed_bias(self):
+        return None if self.bias is None else packed_bias(self.bias, self.weight.shape[0], self.out.dtype)
+
+    cdef cnp.ndarray bundled_bias(self, list bundle, Py_ssize_t first, Py_ssize_t filters):
+        """That of some filters of each group, each for all phases of the bundle."""
+        cdef cnp.ndarray bias = self.bias
+        cdef Py_ssize_t groups = self.weight.shape[0]
+        if bias is None:
+            return None
+        bias = bias.reshape(groups, self.weight.shape[1])[:, first:first + filters].repeat(bundle[1])
+        return packed_bias(bias, groups * filters, self.out.dtype)
+
+    def layers(self, str how):
+        """The records of layers without stride that compute it, one by one: for each phase of the stride that meets
+        taps.
+
+        ``'woven'``: all phases of the last two axes are one record, as far as strides are small and taps near.
+        ``'bundled'``: neighbouring columns are the filters of one. ``'inside'``: outputs whose windows reach over the
+        ends of x have records of their own, so that no tap meets a border.
         """
         cdef int rank = self.window.rank, i
-        cdef list axes = [], records = []
-        shape, sizes = (<object> self.weight).shape[3:], (<object> self.out).shape[self.out.ndim - rank:]
-        for i in range(rank):
-            stride, dilation = self.window.stride[i], self.window.dilation[i]
-            if woven and i >= rank - 2 and 1 < stride <= MOST_WOVEN and dilation == 1:
-                axes.append([(slice(None), slice(None, None, -1), 1, shape[i] - 1 - self.before[i], stride)])
+        cdef list axes = []
+        for i in range(rank - (how == "bundled")):
+            if how == "woven" and self.weaves(i):
+                axes.append([(slice(None), slice(None, None, -1), 1,
+                              self.weight.shape[3 + i] - 1 - self.before[i], self.window.stride[i])])
+            elif how == "inside":
+                inputs = self.x.shape[self.x.ndim - rank + i]
+                axes.append([piece for part in self.phases(i) for piece in inside(part, self.sizes[i], inputs)])
             else:
-                axes.append(phases_of_axis(sizes[i], shape[i], stride, dilation, self.before[i]))
+                axes.append(self.phases(i))
         for axis in product(*axes):
+            if how == "bundled":
+                yield from self.bundled_layers(axis)
+                continue
             outputs, taps, dilations, offsets, up = zip(*axis)
-            records.append(with_terms(self.x, self.weight[(Ellipsis, *taps)], self.bias,
-                                      self.out[(Ellipsis, *outputs)], (1,) * rank, dilations, offsets, FILL,
-                                      self.activation, 0, up))
-        return records
+            yield with_terms(self.x, self.weight[(Ellipsis, *taps)], self.packed_bias(),
+                             self.out[(Ellipsis, *outputs)], (1,) * rank, dilations, offsets, FILL, self.activation, 0,
+                             up)
+
+    def bundled_layers(self, tuple axis):
+        """The records of outputs in a part of each axis but the last: their columns, in bundles, are filters of a group
+        for each filter."""
+        cdef int rank = self.window.rank
+        cdef cnp.ndarray x = self.x
+        filters = self.weight.shape[1]
+        at_once = filters if self.weight.shape[0] == 1 else 1
+        if at_once > 1:
+            shape = (<object> x).shape
+            x = np.broadcast_to(x, shape[:x.ndim - rank - 2] + (filters,) + shape[x.ndim - rank - 1:])
+        dilations, offsets = [part[2] for part in axis], [part[3] for part in axis]
+        columns = bundles_of_axis(self.sizes[rank - 1], self.weight.shape[2 + rank], self.window.stride[rank - 1],
+                                  self.window.dilation[rank - 1], self.before[rank - 1])
+        for bundle, first in product(columns, range(0, filters, at_once)):
+            yield with_terms(x, self.bundled_weight(axis, bundle, first, at_once),
+                             self.bundled_bias(bundle, first, at_once),
+                             self.bundled_out(axis, bundle, first, at_once), (1,) * rank,
+                             (*dilations, bundle[5]), (*offsets, bundle[6]), FILL, self.activation)
+
+    cdef cnp.ndarray bundled_weight(self, tuple axis, list bundle, Py_ssize_t first, Py_ssize_t filters):
+        """(groups * filters, phases, channels, *kernel): a view, the taps of all phases backwards."""
+        cdef cnp.ndarray w = self.weight[(slice(None), slice(first, first + filters), slice(None),
+                                          *[part[1] for part in axis])]
+        start, phases, taps = bundle[:3]
+        step = self.window.stride[self.window.rank - 1] // gcd(self.window.stride[self.window.rank - 1],
+                                                               self.window.dilation[self.window.rank - 1])
+        w = w[..., start + (taps - 1) * step:]
+        groups, filters, *shape, _ = (<object> w).shape
+        group, filter, *strides, tap = (<object> w).strides
+        return as_strided(w, (groups * filters, phases, *shape, taps),
+                          (filter if filters > 1 else group, tap, *strides, -step * tap), writeable=False)
+
+    cdef cnp.ndarray bundled_out(self, tuple axis, list bundle, Py_ssize_t first, Py_ssize_t filters):
+        """(..., groups * filters, phases, *outputs) of the outputs of a bundle."""
+        cdef int rank = self.window.rank, group = self.out.ndim - rank - 2
+        cdef cnp.ndarray y = self.out[(*(slice(None),) * (group + 1), slice(first, first + filters),
+                                       *[part[0] for part in axis])]
+        start, phases, outputs = bundle[4], bundle[1], bundle[3]
+        y = y[..., start:]
+        shape, strides = (<object> y).shape, (<object> y).strides
+        column = strides[group + rank + 1]
+        return as_strided(
+            y, (*shape[:group], shape[group] * filters, phases, *shape[group + 2:group + rank + 1], outputs),
+            (*strides[:group], strides[group + (filters > 1)], column * self.window.dilation[rank - 1],
+             *strides[group + 2:group + rank + 1], column * self.window.stride[rank - 1]))
 
 
 cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels, bint last, object out,
@@ -536,7 +618,7 @@ cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window w
     if folds:
         bias, activation, before = None, (IDENTITY, 0.0), (0,) * rank
     elif bias is not None:
-        bias = packed_bias(bias, groups, dtype)
+        bias = bias.astype(dtype)    # `out` may overlap it
     w = readable(w.conj() if conjugate and w.dtype.kind == "c" else w, dtype)
     w = w.reshape((groups, w.shape[0] // groups) + (<object> w).shape[1:]).swapaxes(1, 2)
     layer = Transposed(grouped(readable(x, dtype), rank, last, groups), w, bias, grouped(y, rank, last, groups), before,

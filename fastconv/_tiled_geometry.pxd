@@ -19,4 +19,4 @@ cdef class Tiled:
     cdef bint last                           # channels_last
 
     cdef Convolution bank(self, tuple place, tuple steps, cnp.ndarray x)
-    cdef cnp.ndarray weight_of_phase(self, list axes)
+    cdef cnp.ndarray weight_of_phase(self, tuple parts, tuple dilations, tuple offsets)

@@ -15,9 +15,10 @@ from fastconv._layer_geometry import finished, folded, rounded
 from fastconv._geometry cimport COMPUTED, PART, SIZE, as_array, check_out, named
 from fastconv._layer_geometry cimport (
     LAYOUTS, Window, activated, adjoint_array, channels_first, check_channels, check_groups, grouped, in_groups,
-    is_sequence, new_or_given, packed_bias, phase, readable, record, result_dtype, samples_inside, shape_of,
+    is_sequence, new_or_given, packed_bias, readable, record, result_dtype, samples_inside, shape_of,
     spatial_axes, split_shape, whole_number, whole_shape, with_terms,
 )
+from fastconv._phases cimport inside, outputs_of, phases_of_axis
 from fastconv.kernels.layer cimport IDENTITY, INPUT, RESULT, WEIGHT, Convolution
 from fastconv.kernels.problem cimport FILL
 
@@ -74,13 +75,16 @@ cdef class Tiled:
         return layers
 
     def plain_layers(self):
-        """The records of layers that compute it bank by bank, or phase by phase."""
+        """The records of layers that compute it bank by bank, or phase by phase, one by one."""
         if self.wanted == INPUT:
-            return self.input_phases()
+            yield from self.input_phases()
+            return
         steps = tuple([s * t for s, t in zip(self.window.stride, self.tiles)])
         x = self.x.conj() if self.wanted == WEIGHT and self.x.dtype.kind == "c" else self.x
-        parts = [self.bank(place, steps, x) for place in product(*map(range, self.tiles))]
-        return [part for part in parts if part is not None]
+        for place in product(*map(range, self.tiles)):
+            part = self.bank(place, steps, x)
+            if part is not None:
+                yield part
 
     cdef Convolution bank(self, tuple place, tuple steps, cnp.ndarray x):
         """The layer of one bank's outputs."""
@@ -97,20 +101,31 @@ cdef class Tiled:
                           self.window.boundary, NO_ACTIVATION)
 
     def input_phases(self):
-        """The adjoint: inputs `steps` apart meet the same taps of the same banks, with outputs `tiles` apart."""
-        steps = [s * t for s, t in zip(self.window.stride, self.tiles)]
-        sizes = self.x.shape[self.x.ndim - self.rank:]
-        for firsts in product(*[range(min(s, n)) for s, n in zip(steps, sizes)]):
-            axes = [phase(f, k, s, d, b) for f, k, s, d, b in zip(
-                firsts, self.window.kernel, self.window.stride, self.window.dilation, self.before)]
-            target = self.x[(Ellipsis, *[slice(f, None, s) for f, s in zip(firsts, steps)])]
-            yield with_terms(self.out, self.weight_of_phase(axes), None, target, self.tiles,
-                             tuple([a[1] for a in axes]), tuple([a[2] for a in axes]), FILL, NO_ACTIVATION)
+        """The adjoint: inputs `steps` apart meet the same taps of the same banks, with outputs `tiles` apart.
 
-    cdef cnp.ndarray weight_of_phase(self, list axes):
+        Where a weight is not finite, also those whose windows reach over the ends of the outputs apart from others, so
+        that no tap meets a border. Inputs that no output saw are in no phase.
+        """
+        cdef list axes = []
+        cdef int i
+        sizes = self.x.shape[self.x.ndim - self.rank:]
+        finite = self.weight.dtype.kind not in "fc" or np.isfinite(self.weight).all()
+        for i in range(self.rank):
+            parts = phases_of_axis(sizes[i], self.window.kernel[i], self.window.stride[i], self.window.dilation[i],
+                                   self.before[i], self.tiles[i])
+            axes.append(parts if finite else [piece for part in parts for piece in inside(
+                part, sizes[i], self.outputs[i], self.tiles[i])])
+        if prod([outputs_of(parts, n) for parts, n in zip(axes, sizes)]) < prod(sizes):
+            self.x.fill(0)
+        for parts in product(*axes):
+            outputs, taps, dilations, offsets, _ = zip(*parts)
+            yield with_terms(self.out, self.weight_of_phase(taps, dilations, offsets), None,
+                             self.x[(Ellipsis, *outputs)], self.tiles, dilations, offsets, FILL, NO_ACTIVATION)
+
+    cdef cnp.ndarray weight_of_phase(self, tuple parts, tuple dilations, tuple offsets):
         """A copy of the taps that a phase meets, each from its bank, and conjugated: (groups, C, K, *taps)."""
         cdef list banks = [], taps = []
-        for (part, dilation, offset), kernel, tiles in zip(axes, self.window.kernel, self.tiles):
+        for part, dilation, offset, kernel, tiles in zip(parts, dilations, offsets, self.window.kernel, self.tiles):
             taps.append(np.arange(kernel)[part])
             banks.append((np.arange(taps[len(taps) - 1].size) * dilation - offset) % tiles)
         everything = slice(None)

@@ -66,6 +66,37 @@ def test_in_the_weight(dtype):
         agree("conv", numbers(layer.x, dtype, seed + 1), w, **layer.where, message=layer)
 
 
+# Strides that are woven, bundled, or wider than the kernel.
+BACK = [Layer((2, 3, 9, 8), (4, 3, 3, 4), (1, 2), 1), Layer((1, 2, 70), (3, 2, 25), 12, 5),
+        Layer((2, 2, 40), (1, 2, 30), 10, 3), Layer((1, 2, 30), (3, 2, 4), 7), Layer((1, 20, 9, 9), (24, 20, 3, 3), 1, 1),
+        Layer((1, 2, 30), (3, 2, 5), (4,), ((3, 8),), 3)]
+
+
+@QUIETLY
+@pytest.mark.parametrize("dtype", "efdgFD")
+def test_in_the_weight_of_an_adjoint(dtype):
+    """A tap that meets no input contributes nothing."""
+    for seed, layer in enumerate([*ODD, *FEW, *PADDED, *BACK]):
+        for mode in ("zeros", PADDING_MODES[seed % 5]):
+            where = layer.where | {"padding_mode": mode, "layout": LAYOUTS[seed % 2]}
+            w = spoiled(numbers(layer.weight, dtype, seed), seed)
+            y = arranged(numbers(layer.y, dtype, seed + 1), layer.rank, where["layout"])
+            bias = numbers(layer.weight[1] * layer.groups, dtype, 3)
+            agree("conv_transpose", y, w, bias, **where, output_size=layer.image, message=layer)
+            shape = arranged(np.empty(layer.x), layer.rank, where["layout"]).shape
+            agree("conv_input", shape, w, y, **where, message=layer)
+
+
+@QUIETLY
+@pytest.mark.parametrize("dtype", "efdgFD")
+def test_in_the_weight_of_a_tiled_adjoint(dtype):
+    for seed, layer in enumerate([*ODD, *FEW, *PADDED, *BACK]):
+        for tiles in (2, 3, 1, 2)[:layer.rank], layer.y[-layer.rank:]:
+            w = spoiled(numbers((*tiles, *layer.weight), dtype, seed), seed)
+            y = numbers(layer.y, dtype, seed + 1)
+            agree("tiled_conv_input", layer.x, w, y, **layer.where, message=(layer, tiles))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("dtype", "efd")
 def test_only_the_touched_sums(dtype, bad):
