@@ -15,6 +15,7 @@ cdef class Window:
     cpdef tuple padded(self)
     cpdef tuple outputs(self)
     cpdef bint folds(self)
+    cpdef Window apart(self)
 
 
 cdef class Transposed:
@@ -42,7 +43,8 @@ cdef cnp.ndarray channels_first(cnp.ndarray a, int rank, bint channels_last)
 cdef cnp.ndarray in_groups(cnp.ndarray a, int rank, Py_ssize_t groups)
 cdef cnp.ndarray grouped(cnp.ndarray a, int rank, bint last, Py_ssize_t groups)
 cdef cnp.ndarray readable(cnp.ndarray a, cnp.dtype dtype)
-cdef cnp.ndarray samples_inside(cnp.ndarray a, int rank, tuple order)
+cdef Convolution samples_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray target, tuple stride, tuple dilation,
+                                  tuple before, int boundary)
 cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtype)
 cdef object result_dtype(tuple inputs, object dtype)
 cdef tuple activated(object activation, cnp.dtype dtype)

@@ -138,6 +138,15 @@ cdef class Window:
         """Whether a gradient by the input is computed with a border, which is folded back."""
         return self.boundary != FILL and max(self.before + self.after) > 0
 
+    cpdef Window apart(self):
+        """That of a gradient with its border: on the padded input or, along an axis of which windows hold less than
+        that, on one where they follow each other without gaps."""
+        cdef list steps = []
+        for k, s, d, n, m in zip(self.kernel, self.stride, self.dilation, self.padded(), self.outputs()):
+            steps.append((k * m, k, 1) if k * m < n else (n, s, d))
+        sizes, stride, dilation = zip(*steps)
+        return Window(self.kernel, stride, 0, dilation, "zeros", sizes)
+
 
 # ---------------------------------------------------------------- arrays
 
@@ -157,7 +166,10 @@ cdef cnp.ndarray in_groups(cnp.ndarray a, int rank, Py_ssize_t groups):
 
 cdef cnp.ndarray readable(cnp.ndarray a, cnp.dtype dtype):
     """`a`, or a copy that the kernels can read."""
-    return a if reads_by_lines(a, dtype) else a.astype(dtype)
+    if reads_by_lines(a, dtype):
+        return a
+    with np.errstate(all="ignore"):
+        return a.astype(dtype)
 
 
 cdef object result_dtype(tuple inputs, object dtype):
@@ -181,6 +193,8 @@ cdef tuple activated(object activation, cnp.dtype dtype):
     if isinstance(activation, tuple) and len(activation) == 2 and activation[0] == "leaky_relu":
         name = activation[0]
         try:
+            if np.iscomplexobj(activation[1]):    # of which NumPy would drop a part
+                raise TypeError
             slope = activation[1]
         except TypeError:
             raise TypeError(f"`activation`: the slope must be a number, got {activation[1]!r}") from None
@@ -195,7 +209,9 @@ cdef tuple activated(object activation, cnp.dtype dtype):
 
 cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtype):
     """The bias in the type computed with, [bank][group][plane][filter], and a vector's room behind each bank's."""
-    cdef cnp.ndarray values = bias.astype(dtype)
+    cdef cnp.ndarray values
+    with np.errstate(all="ignore"):
+        values = bias.astype(dtype)
     banks = prod((<object> bias).shape[:bias.ndim - 1])
     if dtype.char == "e":
         values = values.astype(np.float32)
@@ -342,7 +358,8 @@ def finished(cnp.ndarray computed, out):
     """What the caller gets."""
     if out is None or out is computed:
         return computed
-    np.copyto(out, computed, casting="same_kind")
+    with np.errstate(all="ignore"):
+        np.copyto(out, computed, casting="same_kind")
     return out
 
 
@@ -600,14 +617,14 @@ cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels
         return new_or_given(out, shape, dtype, inputs)
     if out is not None:
         check_out(out, shape, dtype)
-    return np.empty(shape_of(leading, channels, window.padded(), last) if window.folds() else shape, sums)
+    return np.empty(shape_of(leading, channels, window.apart().sizes, last) if window.folds() else shape, sums)
 
 
 cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window window, Py_ssize_t groups, bint last,
                         tuple activation, object out, cnp.dtype dtype, bint conjugate):
     """A transposed layer, the array that it computes, and the window if padding is to be folded.
 
-    With a border other than zeros that is the padded result, without bias and activation.
+    With a border other than zeros that is the result as `Window.apart` has it, without bias and activation.
     """
     cdef int rank = window.rank
     cdef bint folds = window.folds()
@@ -618,11 +635,12 @@ cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window w
     if folds:
         bias, activation, before = None, (IDENTITY, 0.0), (0,) * rank
     elif bias is not None:
-        bias = bias.astype(dtype)    # `out` may overlap it
+        with np.errstate(all="ignore"):
+            bias = bias.astype(dtype)    # `out` may overlap it
     w = readable(w.conj() if conjugate and w.dtype.kind == "c" else w, dtype)
     w = w.reshape((groups, w.shape[0] // groups) + (<object> w).shape[1:]).swapaxes(1, 2)
     layer = Transposed(grouped(readable(x, dtype), rank, last, groups), w, bias, grouped(y, rank, last, groups), before,
-                       activation, window)
+                       activation, window.apart() if folds else window)
     return layer, y, window if folds else None, dtype
 
 
@@ -705,11 +723,21 @@ cdef tuple weight_gradient(cnp.ndarray x, cnp.ndarray g, tuple shape, Window win
     target = in_groups(y, rank + 1, groups)
     if is_product(window):
         return [product_gradient(x, g, target, rank)], y
-    x = samples_inside(x, rank, (2, 1, 0))
-    g = samples_inside(g, rank, (1, 2, 0))
-    target = target.transpose(2, 0, 1, *range(3, rank + 3))
-    return [with_terms(x, g, None, target, window.dilation, window.stride, window.before, window.boundary,
-                       (IDENTITY, 0.0))], y
+    return [samples_gradient(x, g, target.transpose(2, 0, 1, *range(3, rank + 3)), window.dilation, window.stride,
+                             window.before, window.boundary)], y
+
+
+cdef Convolution samples_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray target, tuple stride, tuple dilation,
+                                  tuple before, int boundary):
+    """The record of a weight gradient, of views by groups: target (channels, groups, filters, *kernel).
+
+    Samples along the longest leading axis are channels; other leading axes, which need not be evenly spaced with it,
+    are axes of the kernel.
+    """
+    cdef int rank = len(stride), more = max(0, x.ndim - rank - 3)
+    target = target[(slice(None), slice(None), slice(None), *(None,) * more)]
+    return with_terms(samples_inside(x, rank, (2, 1, 0)), samples_inside(g, rank, (1, 2, 0)), None, target,
+                      (1,) * more + stride, (1,) * more + dilation, (0,) * more + before, boundary, (IDENTITY, 0.0))
 
 
 cdef Convolution product_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray target, int rank):
@@ -718,13 +746,17 @@ cdef Convolution product_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray targ
     Pixels are its channels, a window over all samples its kernel, and the channels of the smaller factor its filters.
     """
     shape, axes = (<object> x).shape, x.ndim - rank - 2
-    x = x.reshape((prod(shape[:axes]),) + shape[axes:axes + 2] + (prod(shape[axes + 2:]),))
-    g = g.reshape((<object> x).shape[:2] + (g.shape[axes + 1], x.shape[3]))
+    lead, pixels = shape[:axes] or (1,), prod(shape[axes + 2:])
+    x = x.reshape(lead + shape[axes:axes + 2] + (pixels,))
+    g = g.reshape(lead + (shape[axes], g.shape[axes + 1], pixels))
+    axes = len(lead)
     target = target[(..., *(0,) * rank)]
-    if g.shape[2] > x.shape[2]:
+    if g.shape[axes + 1] > x.shape[axes + 1]:
         x, g, target = g, x, target.swapaxes(1, 2)
-    return with_terms(x.transpose(1, 3, 0, 2), g.transpose(1, 2, 3, 0)[..., None], None, target[:, :, None], (1, 1),
-                      (1, 1), (0, 0), FILL, (IDENTITY, 0.0))
+    target = target[(slice(None), slice(None), *(None,) * axes)]
+    return with_terms(x.transpose(axes, axes + 2, *range(axes), axes + 1),
+                      g.transpose(axes, axes + 1, axes + 2, *range(axes))[..., None], None, target, (1,) * (axes + 1),
+                      (1,) * (axes + 1), (0,) * (axes + 1), FILL, (IDENTITY, 0.0))
 
 
 def conv_transpose_input(input_size, weight, grad_output, stride, padding, output_padding, groups, dilation,
@@ -801,13 +833,16 @@ cdef bint is_product(Window window):
 
 
 cdef cnp.ndarray samples_inside(cnp.ndarray a, int rank, tuple order):
-    """(*leading, groups, channels, *spatial) with all leading axes as one, in another order of the first three."""
-    shape = (<object> a).shape
-    cdef int lead = a.ndim - rank - 2
-    samples = 1
-    for n in shape[:lead]:
-        samples *= n
-    return a.reshape((samples,) + shape[lead:]).transpose(*order, *range(3, rank + 3))
+    """(*leading, groups, channels, *spatial) as samples, along the longest leading axis, groups and channels in another
+    order, then the other leading axes and the spatial ones."""
+    cdef int lead = a.ndim - rank - 2, longest
+    if not lead:
+        a, lead = a[None], 1
+    shape = (<object> a).shape[:lead]
+    longest = shape.index(max(shape))
+    axes = longest, lead, lead + 1
+    return a.transpose(*[axes[i] for i in order], *range(longest), *range(longest + 1, lead),
+                       *range(lead + 2, a.ndim))
 
 
 # ---------------------------------------------------------------- windows as columns
@@ -847,7 +882,7 @@ def im2col(x, kernel_size, stride, padding, dilation, padding_mode, layout, out,
 
 
 def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mode, layout, out, dtype):
-    """The view of the columns, the padded result full of zeros, and what becomes of it: dtype, layout, window."""
+    """The view of the columns, zeros of the result or of what is folded to it, the dtype, and the window."""
     cdef cnp.ndarray a = as_array(cols, "cols")
     cdef bint last = named(LAYOUTS, layout, "layout")
     sizes = [s for s in (output_size, kernel_size) if is_sequence(s)]
@@ -870,8 +905,9 @@ def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mo
     if out is not None:
         check_out(out, shape_of(leading, channels, window.sizes, last), dtype)
     summed = np.float32 if dtype.char == "e" else dtype
-    padded = np.zeros(leading + (channels,) + window.padded(), summed)
-    return columns_of(a, window, last).astype(dtype, copy=False), padded, dtype, window
+    spread = np.zeros(leading + (channels,) + (window.apart().sizes if window.folds() else window.sizes), summed)
+    with np.errstate(all="ignore"):
+        return columns_of(a, window, last).astype(dtype, copy=False), spread, dtype, window
 
 
 def in_layout(cnp.ndarray a, int rank, layout):
@@ -881,21 +917,25 @@ def in_layout(cnp.ndarray a, int rank, layout):
 
 # ---------------------------------------------------------------- transposed layers with a border other than zeros
 
-def folded(cnp.ndarray padded, Window window, padding_mode, layout):
-    """The padded result of a transposed layer with its border folded back, in the type of the sums."""
+def folded(cnp.ndarray spread, Window window, padding_mode, layout):
+    """The result of a transposed layer with its border folded back, in the type of the sums."""
     cdef bint last = LAYOUTS[layout]
-    return in_layout(fold(channels_first(padded, window.rank, last), window, padding_mode), window.rank, layout)
+    return in_layout(fold(channels_first(spread, window.rank, last), window, padding_mode), window.rank, layout)
 
 
 def pointwise(cnp.ndarray x, bias, activation, layout, int rank):
     """The record of bias and activation alone, and the array that it computes: one weight, 1, for each channel."""
     cdef bint last = LAYOUTS[layout]
     cdef Py_ssize_t channels = x.shape[x.ndim - 1 if last else x.ndim - rank - 1]
+    if bias is not None:
+        with np.errstate(all="ignore"):
+            bias = np.asarray(bias).astype(x.dtype)
     if x.dtype.kind == "c":    # no products with 1: infinity times its imaginary part is NaN
-        x += np.asarray(bias).reshape((channels,) + (1,) * (0 if last else rank))
+        with np.errstate(all="ignore"):
+            x += bias.reshape((channels,) + (1,) * (0 if last else rank))
         return [], x
     one = np.broadcast_to(np.ones(1, x.dtype), (channels, 1) + (1,) * rank)
-    return conv(x, one, None if bias is None else np.asarray(bias).astype(x.dtype), 1, 0, 1, channels, "zeros", layout,
+    return conv(x, one, bias, 1, 0, 1, channels, "zeros", layout,
                 activation, None, x.dtype, rank)
 
 
@@ -932,7 +972,7 @@ def conv_bias(grad_output, rank, layout, out, dtype):
 
 def rounded(cnp.ndarray sums, dtype, out):
     """The sums as an array of their own, or in `out`: they were part of a padded one, those of float16 in float32."""
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         if out is not None and sums.dtype == dtype:
             return finished(sums, out)
         return sums.astype(dtype, order="C", copy=False)

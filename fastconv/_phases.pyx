@@ -18,14 +18,14 @@ cdef Py_ssize_t floor_divide(Py_ssize_t a, Py_ssize_t b):
 cdef list phases_of_axis(Py_ssize_t n, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before,
                          Py_ssize_t tiles=1):
     """The phases that meet taps. With `tiles`, a phase is cut into the outputs of inputs that are so many apart."""
-    cdef Py_ssize_t g = gcd(stride, dilation), step = stride // g, apart = dilation // g, j, k, first, last, m
+    cdef Py_ssize_t g = gcd(stride, dilation), step = stride // g, apart = dilation // g, j, first, last, m
     cdef list parts = []
     for j in range(min(step, taps)):
         first = j * dilation - before
         first -= floor_divide(first, stride) * stride
         m = (taps - j + step - 1) // step
         last = j + (m - 1) * step
-        for k in range(tiles):
+        for _ in range(tiles):
             if first >= n:
                 break
             parts.append((slice(first, n, stride * tiles), slice(last, j - 1 if j else None, -step), apart,
@@ -40,7 +40,7 @@ cdef list bundles_of_axis(Py_ssize_t n, Py_ssize_t taps, Py_ssize_t stride, Py_s
 
     The phases' first outputs lie `dilation` apart. There are at most four bundles where the dilation is 1.
     """
-    cdef Py_ssize_t g = gcd(stride, dilation), step = stride // g, apart = dilation // g, j, m, low, high, start = 0
+    cdef Py_ssize_t g = gcd(stride, dilation), step = stride // g, apart = dilation // g, j, m, low, high
     cdef list bundles = []
     cdef tuple key, last_key = None
     for j in range(min(step, taps)):

@@ -15,7 +15,7 @@ from fastconv._layer_geometry import finished, folded, rounded
 from fastconv._geometry cimport COMPUTED, PART, SIZE, as_array, check_out, named
 from fastconv._layer_geometry cimport (
     LAYOUTS, Window, activated, adjoint_array, channels_first, check_channels, check_groups, grouped, in_groups,
-    is_sequence, new_or_given, packed_bias, readable, record, result_dtype, samples_inside, shape_of,
+    is_sequence, new_or_given, packed_bias, readable, record, result_dtype, samples_gradient, shape_of,
     spatial_axes, split_shape, whole_number, whole_shape, with_terms,
 )
 from fastconv._phases cimport inside, outputs_of, phases_of_axis
@@ -96,9 +96,8 @@ cdef class Tiled:
                 bias = self.bias[np.ravel_multi_index(place, self.tiles) if len(self.bias) > 1 else 0]
             return with_terms(x, weight, bias, out, steps, self.window.dilation, before, self.window.boundary,
                               self.activation) if out.size else None
-        return with_terms(samples_inside(x, self.rank, (2, 1, 0)), samples_inside(out, self.rank, (1, 2, 0)), None,
-                          weight.transpose(2, 0, 1, *range(3, self.rank + 3)), self.window.dilation, steps, before,
-                          self.window.boundary, NO_ACTIVATION)
+        return samples_gradient(x, out, weight.transpose(2, 0, 1, *range(3, self.rank + 3)), self.window.dilation,
+                                steps, before, self.window.boundary)
 
     def input_phases(self):
         """The adjoint: inputs `steps` apart meet the same taps of the same banks, with outputs `tiles` apart.
@@ -148,7 +147,7 @@ cdef class Tiled:
         """What was computed, its border folded back, in the caller's dtype, or in `out`."""
         y = self.result
         if self.padding_mode is not None:
-            y = folded(y, self.window, self.padding_mode, "channels_last" if self.last else "channels_first")
+            y = folded(y, self.border, self.padding_mode, "channels_last" if self.last else "channels_first")
         if y is not self.result or y.dtype != self.dtype:
             y = rounded(y, self.dtype, out)
         return finished(y, out)
@@ -234,7 +233,8 @@ def tiled_conv_input(input_size, weight, grad_output, stride, padding, dilation,
     t.result = adjoint_array(t.window, leading, w.shape[rank + 1] * n, last, out, dtype,
                              SUMS.get(dtype.char, dtype), (g, w))
     if t.window.folds():
-        t.padding_mode, t.before = padding_mode, (0,) * rank
+        t.padding_mode, t.before, t.border = padding_mode, (0,) * rank, t.window
+        t.window = t.window.apart()
     t.x, t.out = grouped(t.result, rank, last, n), grouped(readable(g, dtype), rank, last, n)
     t.weight, t.dtype, t.last = banks_of(readable(w, dtype), rank, n), dtype, last
     return t
@@ -276,6 +276,8 @@ cdef object add_up(cnp.ndarray g, tuple tiles, tuple outputs, cnp.dtype dtype):
     """Of g (samples, K, *outputs) what each bank's outputs add up to, (K, *tiles): bank by bank, or tile by tile."""
     cdef int rank = len(tiles)
     total = np.zeros((<object> g).shape[1:2] + tiles, dtype)
+    if not cnp.PyArray_SIZE(g):
+        return total
     repeats = [(n + t - 1) // t for n, t in zip(outputs, tiles)]
     if prod(tiles) <= prod(repeats):
         axes = (0, *range(2, rank + 2))
@@ -303,7 +305,7 @@ def tiled_conv_bias(grad_output, tiles, rank, layout, out, dtype):
     if out is not None:
         check_out(out, (*tiles, g.shape[g.ndim - spatial - 1]), dtype)
     g = g.reshape(prod((<object> g).shape[:g.ndim - spatial - 1]), *(<object> g).shape[g.ndim - spatial - 1:])
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         total = add_up(g, tiles, outputs, np.dtype(np.float32) if dtype.char == "e" else dtype)
         total = np.moveaxis(total, 0, -1).astype(dtype, order="C", copy=False)
     return finished(total, out)

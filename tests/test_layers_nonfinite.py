@@ -5,6 +5,7 @@ import pytest
 import fastconv
 from fastconv import _reference_layers
 
+from . import tiled_cases
 from .cases import equal, numbers
 from .layer_cases import (
     ALGORITHMS,
@@ -68,8 +69,8 @@ def test_in_the_weight(dtype):
 
 # Strides that are woven, bundled, or wider than the kernel.
 BACK = [Layer((2, 3, 9, 8), (4, 3, 3, 4), (1, 2), 1), Layer((1, 2, 70), (3, 2, 25), 12, 5),
-        Layer((2, 2, 40), (1, 2, 30), 10, 3), Layer((1, 2, 30), (3, 2, 4), 7), Layer((1, 20, 9, 9), (24, 20, 3, 3), 1, 1),
-        Layer((1, 2, 30), (3, 2, 5), (4,), ((3, 8),), 3)]
+        Layer((2, 2, 40), (1, 2, 30), 10, 3), Layer((1, 2, 30), (3, 2, 4), 7),
+        Layer((1, 20, 9, 9), (24, 20, 3, 3), 1, 1), Layer((1, 2, 30), (3, 2, 5), (4,), ((3, 8),), 3)]
 
 
 @QUIETLY
@@ -125,7 +126,27 @@ def test_no_warnings(dtype, bad):
                     given = argument.copy()
                     given.flat[0] = bad
                     for algorithm in algorithms(name):
-                        compute(name, *arguments[:i], given, *arguments[i + 1:], **keywords, algorithm=algorithm)
+                        with np.errstate(all="raise"):
+                            compute(name, *arguments[:i], given, *arguments[i + 1:], **keywords, algorithm=algorithm)
+
+
+@pytest.mark.parametrize(("dtype", "narrow"), ["fe", "df", "ge", "DF"])
+def test_no_errors_on_the_way_to_out(dtype, narrow):
+    """NumPy's casts raise where they overflow, if they are told to: whole results come out, and nothing is raised."""
+    huge = np.finfo(dtype).max / 1000
+    for layer, tiled in zip([*FEW[:2], *PADDED], tiled_cases.PADDED, strict=False):
+        for mode in "zeros", "reflect":
+            here, there = (one._replace(padding=1, padding_mode=mode) for one in (layer, tiled.layer))
+            banks = tiled._replace(layer=there)
+            for name, arguments, keywords in [*calls(here, dtype), *tiled_cases.calls(banks, dtype)]:
+                arguments = [a * huge if isinstance(a, np.ndarray) and a.dtype == dtype else a for a in arguments]
+                with np.errstate(all="ignore"):
+                    wanted = compute(name, *arguments, **keywords).astype(narrow)
+                out = np.zeros(wanted.shape, narrow)
+                with np.errstate(all="raise"):
+                    compute(name, *arguments, **keywords, out=out)
+                    compute(name, *arguments, **keywords, dtype=narrow)
+                equal(out, wanted, name)
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [("e", 3e4), ("f", 2e38), ("d", 1e308), ("F", 2e38), ("D", 1e308)])
