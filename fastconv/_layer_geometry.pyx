@@ -33,6 +33,9 @@ cdef dict ACTIVATIONS = {None: IDENTITY, "relu": RELU, "relu6": RELU6, "leaky_re
 cdef object MOST = 2**31    # so that products of sizes, strides and dilations stay numbers of the machine
 # Strides whose phases are computed together: what a tile takes grows with it.
 cdef Py_ssize_t MOST_WOVEN = 8
+# Columns of an image that is seen as one row: fewer than fill a vector. And taps, as many as `depthwise` takes.
+cdef Py_ssize_t MOST_NARROW = 16
+cdef Py_ssize_t MOST_TAPS = 1024
 cdef tuple PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 
 
@@ -266,6 +269,52 @@ cdef void as_one_row(Layer* s):
     s.rank = 2
 
 
+cdef bint is_single(const Layer* s, int axis):
+    """Whether an axis has one element in x, in the kernel and in out: then it may stand anywhere."""
+    return (s.x_size[axis] == s.kernel_size[axis] == s.out_size[axis] == s.up[axis] == 1 and s.offset[axis] == 0)
+
+
+cdef void move_axis(Layer* s, int to, int axis):
+    """An axis of a plain layer becomes axis `to`."""
+    s.x_size[to], s.x_stride[to] = s.x_size[axis], s.x_stride[axis]
+    s.kernel_size[to], s.weight_stride[to] = s.kernel_size[axis], s.weight_stride[axis]
+    s.out_size[to], s.out_stride[to] = s.out_size[axis], s.out_stride[axis]
+    s.stride[to], s.dilation[to], s.offset[to], s.up[to] = s.stride[axis], s.dilation[axis], s.offset[axis], s.up[axis]
+
+
+cdef void make_single(Layer* s, int axis):
+    s.x_size[axis] = s.kernel_size[axis] = s.out_size[axis] = s.stride[axis] = s.dilation[axis] = s.up[axis] = 1
+    s.x_stride[axis] = s.out_stride[axis] = s.weight_stride[axis] = s.offset[axis] = 0
+
+
+cdef void singles_first(Layer* s):
+    """Axes of one element go before the others: an image of one column becomes one of one row."""
+    cdef int axis, to = s.rank - 1
+    for axis in range(s.rank - 1, -1, -1):
+        if not is_single(s, axis):
+            if to != axis:
+                move_axis(s, to, axis)
+            to -= 1
+    for axis in range(min(to + 1, s.rank - 1)):
+        make_single(s, axis)
+
+
+cdef void narrow_as_one_row(Layer* s):
+    """A layer along the columns of a narrow image, whose rows follow each other without a gap, becomes one on images
+    of one row: what was a row apart lies as many elements apart as that has, and rows of padding are padding."""
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t n = s.x_size[axis]
+    if not (1 < n <= MOST_NARROW and s.kernel_size[axis] == 1 and s.stride[axis] == 1 and s.stride[axis - 1] == 1
+            and s.offset[axis] == 0 and s.out_size[axis] == n and s.up[axis] == s.up[axis - 1] == 1
+            and 1 < s.kernel_size[axis - 1] <= MOST_TAPS and s.boundary == FILL
+            and s.x_stride[axis - 1] == n * s.x_stride[axis] and s.out_stride[axis - 1] == n * s.out_stride[axis]):
+        return
+    s.x_size[axis], s.out_size[axis] = n * s.x_size[axis - 1], n * s.out_size[axis - 1]
+    s.kernel_size[axis], s.weight_stride[axis] = s.kernel_size[axis - 1], s.weight_stride[axis - 1]
+    s.dilation[axis], s.offset[axis] = n * s.dilation[axis - 1], n * s.offset[axis - 1]
+    make_single(s, axis - 1)
+
+
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
                         tuple dilation, tuple offset, int boundary, tuple activation, int banked=0, tuple up=None):
     """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype asked for.
@@ -289,8 +338,11 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     for i in range(rank):
         axis_of(s, i + front, x, weight, out, rank - i, stride[i], dilation[i], offset[i],
                 up[i] if up is not None else 1)
+    s.boundary = <Boundary> boundary
     if not banked:
+        singles_first(s)
         as_one_row(s)
+        narrow_as_one_row(s)
     for i in range(banked):
         s.banks.tiles[s.rank - banked + i] = banks.shape[i]
         s.banks.weight_tile[s.rank - banked + i] = banks.strides[i]
@@ -302,7 +354,6 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     s.weight_group, s.weight_filter, s.weight_channel = weight.strides[0], weight.strides[1], weight.strides[2]
     s.x_group, s.x_channel = x.strides[channel - 1], x.strides[channel]
     s.out_group, s.out_filter = out.strides[filter - 1], out.strides[filter]
-    s.boundary = <Boundary> boundary
     s.activation, s.slope = <Activation> <int> activation[0], activation[1]
     s.x_element, s.weight_element = PART[cnp.PyArray_TYPE(x)], PART[cnp.PyArray_TYPE(weight)]
     s.out_element = PART[cnp.PyArray_TYPE(out)]
