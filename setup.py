@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ONCE = [
-    "fastconv._geometry", "fastconv._layer_geometry", "fastconv._pool_geometry", "fastconv._route",
+    "fastconv._geometry", "fastconv._layer_geometry", "fastconv._phases", "fastconv._pool_geometry", "fastconv._route",
     "fastconv._tiled_geometry", "fastconv.kernels.cpu", "fastconv.kernels.indices", "fastconv.kernels.layer",
     "fastconv.kernels.lines", "fastconv.kernels.pooling", "fastconv.kernels.problem", "fastconv.kernels.spread",
     "fastconv.kernels.threads",

@@ -16,14 +16,24 @@ cdef class Window:
     cpdef tuple padded(self)
     cpdef tuple outputs(self)
     cpdef bint folds(self)
+    cpdef Window apart(self)
 
 
 cdef class Transposed:
     cdef readonly cnp.ndarray x, weight, bias, out
     cdef readonly tuple before, activation
+    cdef readonly tuple sizes    # of the outputs
     cdef readonly Window window
 
-    cpdef list layers(self, bint woven)
+    cdef list phases(self, int i)
+    cdef bint weaves(self, int i)
+    cpdef bint bundles(self)
+    cpdef bint finite(self)
+    cpdef bint covers(self, str how)
+    cdef cnp.ndarray packed_bias(self)
+    cdef cnp.ndarray bundled_bias(self, list bundle, Py_ssize_t first, Py_ssize_t filters)
+    cdef cnp.ndarray bundled_weight(self, tuple axis, list bundle, Py_ssize_t first, Py_ssize_t filters)
+    cdef cnp.ndarray bundled_out(self, tuple axis, list bundle, Py_ssize_t first, Py_ssize_t filters)
 
 
 cdef bint is_sequence(object value)
@@ -39,14 +49,14 @@ cdef cnp.ndarray channels_first(cnp.ndarray a, int rank, bint channels_last)
 cdef cnp.ndarray in_groups(cnp.ndarray a, int rank, Py_ssize_t groups)
 cdef cnp.ndarray grouped(cnp.ndarray a, int rank, bint last, Py_ssize_t groups)
 cdef cnp.ndarray readable(cnp.ndarray a, cnp.dtype dtype)
-cdef cnp.ndarray samples_inside(cnp.ndarray a, int rank, tuple order)
+cdef Convolution samples_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray target, tuple stride, tuple dilation,
+                                  tuple before, int boundary)
 cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtype)
 cdef object result_dtype(tuple inputs, object dtype)
 cdef tuple activated(object activation, cnp.dtype dtype)
 cdef tuple whole_shape(object size, str name)
 cdef tuple split_shape(tuple shape, int rank, bint last)
 cdef tuple shape_of(tuple leading, Py_ssize_t channels, tuple spatial, bint last)
-cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before)
 cdef int spatial_axes(cnp.ndarray g, object rank) except -1
 cdef int check_channels(cnp.ndarray x, int rank, Py_ssize_t channels, bint last, str name) except -1
 cdef Py_ssize_t check_groups(object groups, Py_ssize_t n, str what) except -1

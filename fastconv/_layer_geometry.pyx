@@ -10,12 +10,15 @@ from operator import index
 cimport numpy as cnp
 import numpy as np
 
+from numpy.lib.stride_tricks import as_strided
+
 from fastconv._windows import fold
 
 from fastconv._geometry cimport (
     COMPUTED, PART, SIZE, as_array, cast, check_out, check_size, computes_into, given_dtype, named, own_order,
     reads_by_lines,
 )
+from fastconv._phases cimport bundles_of_axis, inside, outputs_of, phases_of_axis
 from fastconv.kernels.layer cimport (
     IDENTITY, LEAKY_RELU, RELU, RELU6, SIGMOID, SILU, TANH, Activation, Convolution, Layer,
 )
@@ -32,6 +35,9 @@ cdef object MOST_ALONG_AXIS = 2**62
 cdef double MOST_PACKED = 2.0**56    # bytes: whole vectors of filters, and a transform, take less than 64 times that
 # Strides whose phases are computed together: what a tile takes grows with it.
 cdef Py_ssize_t MOST_WOVEN = 8
+# Columns of an image that is seen as one row: fewer than fill a vector. And taps, as many as `depthwise` takes.
+cdef Py_ssize_t MOST_NARROW = 16
+cdef Py_ssize_t MOST_TAPS = 1024
 cdef tuple PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 
 
@@ -150,6 +156,15 @@ cdef class Window:
         """Whether a gradient by the input is computed with a border, which is folded back."""
         return self.boundary != FILL and max(self.before + self.after) > 0
 
+    cpdef Window apart(self):
+        """That of a gradient with its border: on the padded input or, along an axis of which windows hold less than
+        that, on one where they follow each other without gaps."""
+        cdef list steps = []
+        for k, s, d, n, m in zip(self.kernel, self.stride, self.dilation, self.padded(), self.outputs()):
+            steps.append((k * m, k, 1) if k * m < n else (n, s, d))
+        sizes, stride, dilation = zip(*steps)
+        return Window(self.kernel, stride, 0, dilation, "zeros", sizes)
+
 
 # ---------------------------------------------------------------- arrays
 
@@ -192,6 +207,8 @@ cdef tuple activated(object activation, cnp.dtype dtype):
             activation[0] == "leaky_relu"):
         name = activation[0]
         try:
+            if np.iscomplexobj(activation[1]):    # of which NumPy would drop a part
+                raise TypeError
             slope = activation[1]
         except (TypeError, OverflowError):
             raise TypeError(f"`activation`: the slope must be a number, got {activation[1]!r}") from None
@@ -261,6 +278,52 @@ cdef void as_one_row(Layer* s):
     s.rank = 2
 
 
+cdef bint is_single(const Layer* s, int axis):
+    """Whether an axis has one element in x, in the kernel and in out: then it may stand anywhere."""
+    return (s.x_size[axis] == s.kernel_size[axis] == s.out_size[axis] == s.up[axis] == 1 and s.offset[axis] == 0)
+
+
+cdef void move_axis(Layer* s, int to, int axis):
+    """An axis of a plain layer becomes axis `to`."""
+    s.x_size[to], s.x_stride[to] = s.x_size[axis], s.x_stride[axis]
+    s.kernel_size[to], s.weight_stride[to] = s.kernel_size[axis], s.weight_stride[axis]
+    s.out_size[to], s.out_stride[to] = s.out_size[axis], s.out_stride[axis]
+    s.stride[to], s.dilation[to], s.offset[to], s.up[to] = s.stride[axis], s.dilation[axis], s.offset[axis], s.up[axis]
+
+
+cdef void make_single(Layer* s, int axis):
+    s.x_size[axis] = s.kernel_size[axis] = s.out_size[axis] = s.stride[axis] = s.dilation[axis] = s.up[axis] = 1
+    s.x_stride[axis] = s.out_stride[axis] = s.weight_stride[axis] = s.offset[axis] = 0
+
+
+cdef void singles_first(Layer* s):
+    """Axes of one element go before the others: an image of one column becomes one of one row."""
+    cdef int axis, to = s.rank - 1
+    for axis in range(s.rank - 1, -1, -1):
+        if not is_single(s, axis):
+            if to != axis:
+                move_axis(s, to, axis)
+            to -= 1
+    for axis in range(min(to + 1, s.rank - 1)):
+        make_single(s, axis)
+
+
+cdef void narrow_as_one_row(Layer* s):
+    """A layer along the columns of a narrow image, whose rows follow each other without a gap, becomes one on images
+    of one row: what was a row apart lies as many elements apart as that has, and rows of padding are padding."""
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t n = s.x_size[axis]
+    if not (1 < n <= MOST_NARROW and s.kernel_size[axis] == 1 and s.stride[axis] == 1 and s.stride[axis - 1] == 1
+            and s.offset[axis] == 0 and s.out_size[axis] == n and s.up[axis] == s.up[axis - 1] == 1
+            and 1 < s.kernel_size[axis - 1] <= MOST_TAPS and s.boundary == FILL
+            and s.x_stride[axis - 1] == n * s.x_stride[axis] and s.out_stride[axis - 1] == n * s.out_stride[axis]):
+        return
+    s.x_size[axis], s.out_size[axis] = n * s.x_size[axis - 1], n * s.out_size[axis - 1]
+    s.kernel_size[axis], s.weight_stride[axis] = s.kernel_size[axis - 1], s.weight_stride[axis - 1]
+    s.dilation[axis], s.offset[axis] = n * s.dilation[axis - 1], n * s.offset[axis - 1]
+    make_single(s, axis - 1)
+
+
 cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple stride,
                         tuple dilation, tuple offset, int boundary, tuple activation, int banked=0, tuple up=None):
     """x (..., groups, channels, *spatial), weight (groups, filters, channels, *kernel), out in the dtype asked for.
@@ -284,8 +347,11 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     for i in range(rank):
         axis_of(s, i + front, x, weight, out, rank - i, stride[i], dilation[i], offset[i],
                 up[i] if up is not None else 1)
+    s.boundary = <Boundary> boundary
     if not banked:
+        singles_first(s)
         as_one_row(s)
+        narrow_as_one_row(s)
     for i in range(banked):
         s.banks.tiles[s.rank - banked + i] = banks.shape[i]
         s.banks.weight_tile[s.rank - banked + i] = banks.strides[i]
@@ -297,7 +363,6 @@ cdef Convolution record(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp
     s.weight_group, s.weight_filter, s.weight_channel = weight.strides[0], weight.strides[1], weight.strides[2]
     s.x_group, s.x_channel = x.strides[channel - 1], x.strides[channel]
     s.out_group, s.out_filter = out.strides[filter - 1], out.strides[filter]
-    s.boundary = <Boundary> boundary
     s.activation, s.slope = <Activation> <int> activation[0], activation[1]
     s.x_element, s.weight_element = PART[cnp.PyArray_TYPE(x)], PART[cnp.PyArray_TYPE(weight)]
     s.out_element = PART[cnp.PyArray_TYPE(out)]
@@ -481,60 +546,139 @@ cdef tuple transposed_sizes(tuple sizes, tuple kernel, stride, padding, dilation
     return usual
 
 
-cdef tuple phase(Py_ssize_t first, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before):
-    """One axis of the outputs first, first + stride, ... of a transposed layer, which are those of a plain layer.
-
-    Output o meets input i at tap j where o = i * stride + j * dilation - before: for these outputs, at every
-    (stride / g)-th tap from some j on, with inputs dilation / g apart, g the greatest common divisor.
-
-    Returns those taps, backwards, the plain layer's dilation, and its offset.
-    """
-    cdef Py_ssize_t g = gcd(stride, dilation), step = stride // g, j = 0, n
-    while j < min(step, taps) and (first + before - j * dilation) % stride:
-        j += 1
-    if j >= min(step, taps):
-        return slice(0, 0), 1, 0
-    n = (taps - j + step - 1) // step
-    last = j + (n - 1) * step
-    return (slice(last, j - 1 if j else None, -step), dilation // g,
-            (n - 1) * (dilation // g) - (first + before - j * dilation) // stride)
-
-
-cdef list phases_of_axis(Py_ssize_t n, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t before):
-    """What `record` wants of an axis, phase by phase: its outputs, its taps, dilation, offset, and `up`."""
-    return [(slice(first, None, stride), *phase(first, taps, stride, dilation, before), 1)
-            for first in range(min(stride, n))]
-
-
 cdef class Transposed:
     """A transposed layer, checked, of views x (..., groups, channels, *spatial), weight (groups, filters, channels,
-    *kernel) and out (..., groups, filters, *outputs)."""
+    *kernel) and out (..., groups, filters, *outputs), and a bias (groups * filters) of its own."""
 
     def __init__(self, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out, tuple before,
                  tuple activation, Window window):
         self.x, self.weight, self.bias, self.out = x, weight, bias, out
         self.before, self.activation, self.window = before, activation, window
+        self.sizes = (<object> out).shape[out.ndim - window.rank:]
 
-    cpdef list layers(self, bint woven):
-        """The records of layers without stride that compute it, one for each phase of the stride.
+    cdef list phases(self, int i):
+        """The parts of axis i, a phase each."""
+        return phases_of_axis(self.sizes[i], self.weight.shape[3 + i], self.window.stride[i], self.window.dilation[i],
+                              self.before[i])
 
-        With `woven`, all phases of the last two axes are one record, as far as strides are small and taps near.
+    cdef bint weaves(self, int i):
+        """Whether a record can have all phases of axis i."""
+        return (i >= self.window.rank - 2 and 1 < self.window.stride[i] <= MOST_WOVEN
+                and self.window.dilation[i] == 1)
+
+    cpdef bint bundles(self):
+        """Whether neighbouring columns, of one input each, do better as the filters of a layer than outputs of a filter
+        that lie a stride apart: where they are more."""
+        cdef int i = self.window.rank - 1
+        stride, dilation = self.window.stride[i], self.window.dilation[i]
+        return stride > MOST_WOVEN and self.weight.shape[1] <= min(self.weight.shape[3 + i],
+                                                                   stride // gcd(stride, dilation))
+
+    cpdef bint finite(self):
+        """Whether products of the weight with zeros of a border are zeros."""
+        return self.weight.dtype.kind not in "fc" or bool(np.isfinite(self.weight).all())
+
+    cpdef bint covers(self, str how):
+        """Whether `layers` computes all outputs: those of a phase without taps it leaves out."""
+        cdef int i
+        for i in range(self.window.rank):
+            if not (how == "woven" and self.weaves(i)) and (
+                    how == "inside" or outputs_of(self.phases(i), self.sizes[i]) < self.sizes[i]):
+                return False
+        return True
+
+    def fill(self):
+        """What an output without a tap is: bias and activation of zero. A record and its array, one of each channel."""
+        cdef cnp.ndarray value = np.empty((<object> self.weight).shape[:2] + (1,) * self.window.rank, self.out.dtype)
+        return with_terms(value, self.weight[:, :, :0], self.packed_bias(), value,
+                          (1,) * self.window.rank, (1,) * self.window.rank, (0,) * self.window.rank, FILL,
+                          self.activation), value
+
+    cdef cnp.ndarray packed_bias(self):
+        return None if self.bias is None else packed_bias(self.bias, self.weight.shape[0], self.out.dtype)
+
+    cdef cnp.ndarray bundled_bias(self, list bundle, Py_ssize_t first, Py_ssize_t filters):
+        """That of some filters of each group, each for all phases of the bundle."""
+        cdef cnp.ndarray bias = self.bias
+        cdef Py_ssize_t groups = self.weight.shape[0]
+        if bias is None:
+            return None
+        bias = bias.reshape(groups, self.weight.shape[1])[:, first:first + filters].repeat(bundle[1])
+        return packed_bias(bias, groups * filters, self.out.dtype)
+
+    def layers(self, str how):
+        """The records of layers without stride that compute it, one by one: for each phase of the stride that meets
+        taps.
+
+        ``'woven'``: all phases of the last two axes are one record, as far as strides are small and taps near.
+        ``'bundled'``: neighbouring columns are the filters of one. ``'inside'``: outputs whose windows reach over the
+        ends of x have records of their own, so that no tap meets a border.
         """
         cdef int rank = self.window.rank, i
-        cdef list axes = [], records = []
-        shape, sizes = (<object> self.weight).shape[3:], (<object> self.out).shape[self.out.ndim - rank:]
-        for i in range(rank):
-            stride, dilation = self.window.stride[i], self.window.dilation[i]
-            if woven and i >= rank - 2 and 1 < stride <= MOST_WOVEN and dilation == 1:
-                axes.append([(slice(None), slice(None, None, -1), 1, shape[i] - 1 - self.before[i], stride)])
+        cdef list axes = []
+        for i in range(rank - (how == "bundled")):
+            if how == "woven" and self.weaves(i):
+                axes.append([(slice(None), slice(None, None, -1), 1,
+                              self.weight.shape[3 + i] - 1 - self.before[i], self.window.stride[i])])
+            elif how == "inside":
+                inputs = self.x.shape[self.x.ndim - rank + i]
+                axes.append([piece for part in self.phases(i) for piece in inside(part, self.sizes[i], inputs)])
             else:
-                axes.append(phases_of_axis(sizes[i], shape[i], stride, dilation, self.before[i]))
+                axes.append(self.phases(i))
         for axis in product(*axes):
+            if how == "bundled":
+                yield from self.bundled_layers(axis)
+                continue
             outputs, taps, dilations, offsets, up = zip(*axis)
-            records.append(with_terms(self.x, self.weight[(Ellipsis, *taps)], self.bias,
-                                      self.out[(Ellipsis, *outputs)], (1,) * rank, dilations, offsets, FILL,
-                                      self.activation, 0, up))
-        return records
+            yield with_terms(self.x, self.weight[(Ellipsis, *taps)], self.packed_bias(),
+                             self.out[(Ellipsis, *outputs)], (1,) * rank, dilations, offsets, FILL, self.activation, 0,
+                             up)
+
+    def bundled_layers(self, tuple axis):
+        """The records of outputs in a part of each axis but the last: their columns, in bundles, are filters of a group
+        for each filter."""
+        cdef int rank = self.window.rank
+        cdef cnp.ndarray x = self.x
+        filters = self.weight.shape[1]
+        at_once = filters if self.weight.shape[0] == 1 else 1
+        if at_once > 1:
+            shape = (<object> x).shape
+            x = np.broadcast_to(x, shape[:x.ndim - rank - 2] + (filters,) + shape[x.ndim - rank - 1:])
+        dilations, offsets = [part[2] for part in axis], [part[3] for part in axis]
+        columns = bundles_of_axis(self.sizes[rank - 1], self.weight.shape[2 + rank], self.window.stride[rank - 1],
+                                  self.window.dilation[rank - 1], self.before[rank - 1])
+        for bundle, first in product(columns, range(0, filters, at_once)):
+            yield with_terms(x, self.bundled_weight(axis, bundle, first, at_once),
+                             self.bundled_bias(bundle, first, at_once),
+                             self.bundled_out(axis, bundle, first, at_once), (1,) * rank,
+                             (*dilations, bundle[5]), (*offsets, bundle[6]), FILL, self.activation)
+
+    cdef cnp.ndarray bundled_weight(self, tuple axis, list bundle, Py_ssize_t first, Py_ssize_t filters):
+        """(groups * filters, phases, channels, *kernel): a view, the taps of all phases backwards."""
+        cdef cnp.ndarray w = self.weight[(slice(None), slice(first, first + filters), slice(None),
+                                          *[part[1] for part in axis])]
+        start, phases, taps = bundle[:3]
+        step = self.window.stride[self.window.rank - 1] // gcd(self.window.stride[self.window.rank - 1],
+                                                               self.window.dilation[self.window.rank - 1])
+        w = w[..., start + (taps - 1) * step:]
+        groups, filters, *shape, _ = (<object> w).shape
+        group, filter, *strides, tap = (<object> w).strides
+        return as_strided(w, (groups * filters, phases, *shape, taps),
+                          (filter if filters > 1 else group, tap, *strides, -step * tap), writeable=False)
+
+    cdef cnp.ndarray bundled_out(self, tuple axis, list bundle, Py_ssize_t first, Py_ssize_t filters):
+        """(..., groups * filters, phases, *outputs) of the outputs of a bundle."""
+        cdef int rank = self.window.rank, group = self.out.ndim - rank - 2
+        cdef cnp.ndarray y = self.out[(*(slice(None),) * (group + 1), slice(first, first + filters),
+                                       *[part[0] for part in axis])]
+        start, phases, outputs = bundle[4], bundle[1], bundle[3]
+        y = y[..., start:]
+        shape, strides = (<object> y).shape, (<object> y).strides
+        column = strides[group + rank + 1]
+        return as_strided(
+            y, (*shape[:group], shape[group] * filters, phases, *shape[group + 2:group + rank + 1], outputs),
+            (*strides[:group], strides[group + (filters > 1)], column * self.window.dilation[rank - 1],
+             *strides[group + 2:group + rank + 1], column * self.window.stride[rank - 1]))
 
 
 cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels, bint last, object out,
@@ -546,7 +690,7 @@ cdef cnp.ndarray adjoint_array(Window window, tuple leading, Py_ssize_t channels
     if out is not None:
         check_out(out, shape, dtype)
     if window.folds():
-        shape = shape_of(leading, channels, window.padded(), last)
+        shape = shape_of(leading, channels, window.apart().sizes, last)
     check_size(shape, sums.itemsize, "padding", "the padded result")
     return np.empty(shape, sums)
 
@@ -555,7 +699,7 @@ cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window w
                         tuple activation, object out, cnp.dtype dtype, bint conjugate):
     """A transposed layer, the array that it computes, and the window if padding is to be folded.
 
-    With a border other than zeros that is the padded result, without bias and activation.
+    With a border other than zeros that is the result as `Window.apart` has it, without bias and activation.
     """
     cdef int rank = window.rank
     cdef bint folds = window.folds()
@@ -566,11 +710,12 @@ cdef tuple conv_adjoint(cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, Window w
     if folds:
         bias, activation, before = None, (IDENTITY, 0.0), (0,) * rank
     elif bias is not None:
-        bias = packed_bias(bias, groups, dtype)
+        with np.errstate(all="ignore"):
+            bias = bias.astype(dtype)    # `out` may overlap it
     w = readable(w.conj() if conjugate and w.dtype.kind == "c" else w, dtype)
     w = w.reshape((groups, w.shape[0] // groups) + (<object> w).shape[1:]).swapaxes(1, 2)
     layer = Transposed(grouped(readable(x, dtype), rank, last, groups), w, bias, grouped(y, rank, last, groups), before,
-                       activation, window)
+                       activation, window.apart() if folds else window)
     return layer, y, window if folds else None, dtype
 
 
@@ -653,11 +798,21 @@ cdef tuple weight_gradient(cnp.ndarray x, cnp.ndarray g, tuple shape, Window win
     target = in_groups(y, rank + 1, groups)
     if is_product(window):
         return [product_gradient(x, g, target, rank)], y
-    x = samples_inside(x, rank, (2, 1, 0))
-    g = samples_inside(g, rank, (1, 2, 0))
-    target = target.transpose(2, 0, 1, *range(3, rank + 3))
-    return [with_terms(x, g, None, target, window.dilation, window.stride, window.before, window.boundary,
-                       (IDENTITY, 0.0))], y
+    return [samples_gradient(x, g, target.transpose(2, 0, 1, *range(3, rank + 3)), window.dilation, window.stride,
+                             window.before, window.boundary)], y
+
+
+cdef Convolution samples_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray target, tuple stride, tuple dilation,
+                                  tuple before, int boundary):
+    """The record of a weight gradient, of views by groups: target (channels, groups, filters, *kernel).
+
+    Samples along the longest leading axis are channels; other leading axes, which need not be evenly spaced with it,
+    are axes of the kernel.
+    """
+    cdef int rank = len(stride), more = max(0, x.ndim - rank - 3)
+    target = target[(slice(None), slice(None), slice(None), *(None,) * more)]
+    return with_terms(samples_inside(x, rank, (2, 1, 0)), samples_inside(g, rank, (1, 2, 0)), None, target,
+                      (1,) * more + stride, (1,) * more + dilation, (0,) * more + before, boundary, (IDENTITY, 0.0))
 
 
 cdef Convolution product_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray target, int rank):
@@ -666,13 +821,17 @@ cdef Convolution product_gradient(cnp.ndarray x, cnp.ndarray g, cnp.ndarray targ
     Pixels are its channels, a window over all samples its kernel, and the channels of the smaller factor its filters.
     """
     shape, axes = (<object> x).shape, x.ndim - rank - 2
-    x = x.reshape((prod(shape[:axes]),) + shape[axes:axes + 2] + (prod(shape[axes + 2:]),))
-    g = g.reshape((<object> x).shape[:2] + (g.shape[axes + 1], x.shape[3]))
+    lead, pixels = shape[:axes] or (1,), prod(shape[axes + 2:])
+    x = x.reshape(lead + shape[axes:axes + 2] + (pixels,))
+    g = g.reshape(lead + (shape[axes], g.shape[axes + 1], pixels))
+    axes = len(lead)
     target = target[(..., *(0,) * rank)]
-    if g.shape[2] > x.shape[2]:
+    if g.shape[axes + 1] > x.shape[axes + 1]:
         x, g, target = g, x, target.swapaxes(1, 2)
-    return with_terms(x.transpose(1, 3, 0, 2), g.transpose(1, 2, 3, 0)[..., None], None, target[:, :, None], (1, 1),
-                      (1, 1), (0, 0), FILL, (IDENTITY, 0.0))
+    target = target[(slice(None), slice(None), *(None,) * axes)]
+    return with_terms(x.transpose(axes, axes + 2, *range(axes), axes + 1),
+                      g.transpose(axes, axes + 1, axes + 2, *range(axes))[..., None], None, target, (1,) * (axes + 1),
+                      (1,) * (axes + 1), (0,) * (axes + 1), FILL, (IDENTITY, 0.0))
 
 
 def conv_transpose_input(input_size, weight, grad_output, stride, padding, output_padding, groups, dilation,
@@ -749,13 +908,16 @@ cdef bint is_product(Window window):
 
 
 cdef cnp.ndarray samples_inside(cnp.ndarray a, int rank, tuple order):
-    """(*leading, groups, channels, *spatial) with all leading axes as one, in another order of the first three."""
-    shape = (<object> a).shape
-    cdef int lead = a.ndim - rank - 2
-    samples = 1
-    for n in shape[:lead]:
-        samples *= n
-    return a.reshape((samples,) + shape[lead:]).transpose(*order, *range(3, rank + 3))
+    """(*leading, groups, channels, *spatial) as samples, along the longest leading axis, groups and channels in another
+    order, then the other leading axes and the spatial ones."""
+    cdef int lead = a.ndim - rank - 2, longest
+    if not lead:
+        a, lead = a[None], 1
+    shape = (<object> a).shape[:lead]
+    longest = shape.index(max(shape))
+    axes = longest, lead, lead + 1
+    return a.transpose(*[axes[i] for i in order], *range(longest), *range(longest + 1, lead),
+                       *range(lead + 2, a.ndim))
 
 
 # ---------------------------------------------------------------- windows as columns
@@ -797,7 +959,7 @@ def im2col(x, kernel_size, stride, padding, dilation, padding_mode, layout, out,
 
 
 def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mode, layout, out, dtype):
-    """The view of the columns, the padded result full of zeros, and what becomes of it: dtype, layout, window."""
+    """The view of the columns, zeros of the result or of what is folded to it, the dtype, and the window."""
     cdef cnp.ndarray a = as_array(cols, "cols")
     cdef bint last = named(LAYOUTS, layout, "layout")
     sizes = [s for s in (output_size, kernel_size) if is_sequence(s)]
@@ -820,12 +982,12 @@ def col2im(cols, output_size, kernel_size, stride, padding, dilation, padding_mo
     if out is not None:
         check_out(out, shape_of(leading, channels, window.sizes, last), dtype)
     summed = np.float32 if dtype.char == "e" else dtype
-    shape = leading + (channels,) + window.padded()
+    shape = leading + (channels,) + (window.apart().sizes if window.folds() else window.sizes)
     check_size(shape, np.dtype(summed).itemsize, "padding", "the padded result")
-    padded = np.zeros(shape, summed)
+    spread = np.zeros(shape, summed)
     if a.dtype != dtype:
         a = cast(a, dtype)
-    return columns_of(a, window, last), padded, dtype, window
+    return columns_of(a, window, last), spread, dtype, window
 
 
 def in_layout(cnp.ndarray a, int rank, layout):
@@ -835,21 +997,25 @@ def in_layout(cnp.ndarray a, int rank, layout):
 
 # ---------------------------------------------------------------- transposed layers with a border other than zeros
 
-def folded(cnp.ndarray padded, Window window, padding_mode, layout):
-    """The padded result of a transposed layer with its border folded back, in the type of the sums."""
+def folded(cnp.ndarray spread, Window window, padding_mode, layout):
+    """The result of a transposed layer with its border folded back, in the type of the sums."""
     cdef bint last = LAYOUTS[layout]
-    return in_layout(fold(channels_first(padded, window.rank, last), window, padding_mode), window.rank, layout)
+    return in_layout(fold(channels_first(spread, window.rank, last), window, padding_mode), window.rank, layout)
 
 
 def pointwise(cnp.ndarray x, bias, activation, layout, int rank):
     """The record of bias and activation alone, and the array that it computes: one weight, 1, for each channel."""
     cdef bint last = LAYOUTS[layout]
     cdef Py_ssize_t channels = x.shape[x.ndim - 1 if last else x.ndim - rank - 1]
+    if bias is not None:
+        with np.errstate(all="ignore"):
+            bias = np.asarray(bias).astype(x.dtype)
     if x.dtype.kind == "c":    # no products with 1: infinity times its imaginary part is NaN
-        x += np.asarray(bias).reshape((channels,) + (1,) * (0 if last else rank))
+        with np.errstate(all="ignore"):
+            x += bias.reshape((channels,) + (1,) * (0 if last else rank))
         return [], x
     one = np.broadcast_to(np.ones(1, x.dtype), (channels, 1) + (1,) * rank)
-    return conv(x, one, None if bias is None else np.asarray(bias).astype(x.dtype), 1, 0, 1, channels, "zeros", layout,
+    return conv(x, one, bias, 1, 0, 1, channels, "zeros", layout,
                 activation, None, x.dtype, rank)
 
 

@@ -3,6 +3,10 @@
 The algorithm is chosen by sizes, dtype and build alone, so that the bits of a result never depend on the workers.
 Compiled, as the gate is, for the sake of small arrays.
 """
+from functools import partial
+
+cimport numpy as cnp
+
 from fastconv import _fft
 from fastconv._isa import isa, kernels
 from fastconv._workers import threads
@@ -15,6 +19,8 @@ from fastconv.kernels.layer cimport INPUT, RESULT, Convolution, Layer
 from fastconv.kernels.lines cimport BOOL, ELEMENTS, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
 from fastconv.kernels.pooling cimport Pooling
 from fastconv.kernels.problem cimport Problem
+
+cnp.import_array()
 
 cdef object _direct = kernels("direct").correlate
 
@@ -277,24 +283,60 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
 
 # ---------------------------------------------------------------- transposed layers
 
-cdef bint _weaves(Transposed layer, algorithm):
-    """Whether the phases of the stride are computed together, which only the plain sums can."""
+cdef str _arrangement(Transposed layer, algorithm):
+    """How its outputs are shared out to layers without stride; what is not their phases only the plain sums can."""
     cdef tuple stride = layer.window.stride, kernel = layer.window.kernel
     cdef int last = layer.window.rank - 1
     if max(stride) == 1 or algorithm == "winograd" or algorithm == "depthwise":
-        return False
+        return "phases"
+    if layer.bundles():
+        return "bundled"
     if algorithm != "auto":
-        return True
+        return "woven"
     if layer.weight.shape[2] == 1:    # one channel
-        return False
+        return "phases"
     if kernel[last] <= 2 * stride[last]:    # no phase has three columns
-        return True
-    return not any([_chosen(phase) == "winograd" for phase in layer.layers(False)])
+        return "woven"
+    for phase in layer.layers("phases"):
+        if _chosen(phase) == "winograd":
+            return "phases"
+    return "woven"
+
+
+cdef int _check_each(layers, algorithm) except -1:
+    """An error if an algorithm that not every layer can take is asked for, and one of `layers()` cannot."""
+    if algorithm == "winograd" or algorithm == "depthwise":
+        for layer in layers():
+            _choose(layer, algorithm)
+    return 0
+
+
+cdef int _run_each(layers, algorithm, workers) except -1:
+    """One record after the other, each forgotten when it is done."""
+    for layer in layers:
+        run_layers([layer], algorithm, workers)
+    return 0
+
+
+def _fill(Transposed layer):
+    """Outputs that meet no input, and others on the way: those are written over."""
+    record, value = layer.fill()
+    run_layers([record], "auto", 1)
+    if not value.any():    # all elements are alike, however they lie
+        layer.out.fill(0)
+    else:
+        layer.out[...] = value
 
 
 def run_transposed(Transposed layer, algorithm, workers):
     """Compute a transposed layer, or a gradient by an input."""
-    run_layers(layer.layers(_weaves(layer, algorithm)), algorithm, workers)
+    _check_each(partial(layer.layers, "phases"), algorithm)
+    if not layer.out.size:
+        return
+    how = _arrangement(layer, algorithm) if layer.finite() else "inside"
+    if not layer.covers(how):
+        _fill(layer)
+    _run_each(layer.layers(how), "auto" if how == "inside" else algorithm, workers)
 
 
 # ---------------------------------------------------------------- tiled layers
@@ -327,10 +369,10 @@ def run_tiled(Tiled tiled, algorithm, workers, out=None):
         if layers and (algorithm == "filters" or algorithm == "auto" and _banks_take_turns(layers[0])):
             run_layers(layers, "filters", workers)    # what banks see in common is gathered once
         else:
-            run_layers(tiled.plain_layers(), "auto" if few else algorithm, workers)
+            _check_each(tiled.plain_layers, algorithm)
+            _run_each(tiled.plain_layers(), "auto" if few else algorithm, workers)
     else:
-        for layer in tiled.plain_layers():    # a phase's weights at a time
-            run_layers([layer], "auto" if few else algorithm, workers)
+        _run_each(tiled.plain_layers(), "auto", workers)
     return tiled.finished(out)
 
 

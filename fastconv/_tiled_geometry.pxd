@@ -15,8 +15,9 @@ cdef class Tiled:
     cdef readonly object dtype               # the caller's
     cdef tuple before, activation            # of the window, and of the layer
     cdef object x, weight, bias, out
-    cdef object padding_mode                 # None unless `result` is padded, its border to be folded back
+    cdef object padding_mode                 # None unless `result` has a border, which is to be folded back
+    cdef Window border                       # and whose
     cdef bint last                           # channels_last
 
     cdef Convolution bank(self, tuple place, tuple steps, cnp.ndarray x)
-    cdef cnp.ndarray weight_of_phase(self, list axes)
+    cdef cnp.ndarray weight_of_phase(self, tuple parts, tuple dilations, tuple offsets)

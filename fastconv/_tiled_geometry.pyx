@@ -15,9 +15,10 @@ from fastconv._layer_geometry import finished, folded, rounded
 from fastconv._geometry cimport COMPUTED, PART, SIZE, as_array, check_out, check_size, named
 from fastconv._layer_geometry cimport (
     LAYOUTS, SIZES, Window, activated, adjoint_array, channels_first, check_channels, check_groups, grouped, in_groups,
-    is_sequence, new_or_given, of_groups, packed_bias, phase, readable, record, result_dtype, samples_inside, shape_of,
+    is_sequence, new_or_given, of_groups, packed_bias, readable, record, result_dtype, samples_gradient, shape_of,
     spatial_axes, split_shape, whole_number, whole_shape, with_terms,
 )
+from fastconv._phases cimport inside, outputs_of, phases_of_axis
 from fastconv.kernels.layer cimport IDENTITY, INPUT, RESULT, WEIGHT, Convolution
 from fastconv.kernels.problem cimport FILL
 
@@ -74,13 +75,16 @@ cdef class Tiled:
         return layers
 
     def plain_layers(self):
-        """The records of layers that compute it bank by bank, or phase by phase."""
+        """The records of layers that compute it bank by bank, or phase by phase, one by one."""
         if self.wanted == INPUT:
-            return self.input_phases()
+            yield from self.input_phases()
+            return
         steps = tuple([s * t for s, t in zip(self.window.stride, self.tiles)])
         x = self.x.conj() if self.wanted == WEIGHT and self.x.dtype.kind == "c" else self.x
-        parts = [self.bank(place, steps, x) for place in product(*map(range, self.tiles))]
-        return [part for part in parts if part is not None]
+        for place in product(*map(range, self.tiles)):
+            part = self.bank(place, steps, x)
+            if part is not None:
+                yield part
 
     cdef Convolution bank(self, tuple place, tuple steps, cnp.ndarray x):
         """The layer of one bank's outputs."""
@@ -92,25 +96,35 @@ cdef class Tiled:
                 bias = self.bias[np.ravel_multi_index(place, self.tiles) if len(self.bias) > 1 else 0]
             return with_terms(x, weight, bias, out, steps, self.window.dilation, before, self.window.boundary,
                               self.activation) if out.size else None
-        return with_terms(samples_inside(x, self.rank, (2, 1, 0)), samples_inside(out, self.rank, (1, 2, 0)), None,
-                          weight.transpose(2, 0, 1, *range(3, self.rank + 3)), self.window.dilation, steps, before,
-                          self.window.boundary, NO_ACTIVATION)
+        return samples_gradient(x, out, weight.transpose(2, 0, 1, *range(3, self.rank + 3)), self.window.dilation,
+                                steps, before, self.window.boundary)
 
     def input_phases(self):
-        """The adjoint: inputs `steps` apart meet the same taps of the same banks, with outputs `tiles` apart."""
-        steps = [s * t for s, t in zip(self.window.stride, self.tiles)]
-        sizes = self.x.shape[self.x.ndim - self.rank:]
-        for firsts in product(*[range(min(s, n)) for s, n in zip(steps, sizes)]):
-            axes = [phase(f, k, s, d, b) for f, k, s, d, b in zip(
-                firsts, self.window.kernel, self.window.stride, self.window.dilation, self.before)]
-            target = self.x[(Ellipsis, *[slice(f, None, s) for f, s in zip(firsts, steps)])]
-            yield with_terms(self.out, self.weight_of_phase(axes), None, target, self.tiles,
-                             tuple([a[1] for a in axes]), tuple([a[2] for a in axes]), FILL, NO_ACTIVATION)
+        """The adjoint: inputs `steps` apart meet the same taps of the same banks, with outputs `tiles` apart.
 
-    cdef cnp.ndarray weight_of_phase(self, list axes):
+        Where a weight is not finite, also those whose windows reach over the ends of the outputs apart from others, so
+        that no tap meets a border. Inputs that no output saw are in no phase.
+        """
+        cdef list axes = []
+        cdef int i
+        sizes = self.x.shape[self.x.ndim - self.rank:]
+        finite = self.weight.dtype.kind not in "fc" or np.isfinite(self.weight).all()
+        for i in range(self.rank):
+            parts = phases_of_axis(sizes[i], self.window.kernel[i], self.window.stride[i], self.window.dilation[i],
+                                   self.before[i], self.tiles[i])
+            axes.append(parts if finite else [piece for part in parts for piece in inside(
+                part, sizes[i], self.outputs[i], self.tiles[i])])
+        if prod([outputs_of(parts, n) for parts, n in zip(axes, sizes)]) < prod(sizes):
+            self.x.fill(0)
+        for parts in product(*axes):
+            outputs, taps, dilations, offsets, _ = zip(*parts)
+            yield with_terms(self.out, self.weight_of_phase(taps, dilations, offsets), None,
+                             self.x[(Ellipsis, *outputs)], self.tiles, dilations, offsets, FILL, NO_ACTIVATION)
+
+    cdef cnp.ndarray weight_of_phase(self, tuple parts, tuple dilations, tuple offsets):
         """A copy of the taps that a phase meets, each from its bank, and conjugated: (groups, C, K, *taps)."""
         cdef list banks = [], taps = []
-        for (part, dilation, offset), kernel, tiles in zip(axes, self.window.kernel, self.tiles):
+        for part, dilation, offset, kernel, tiles in zip(parts, dilations, offsets, self.window.kernel, self.tiles):
             taps.append(np.arange(kernel)[part])
             banks.append((np.arange(taps[len(taps) - 1].size) * dilation - offset) % tiles)
         everything = slice(None)
@@ -133,7 +147,7 @@ cdef class Tiled:
         """What was computed, its border folded back, in the caller's dtype, or in `out`."""
         y = self.result
         if self.padding_mode is not None:
-            y = folded(y, self.window, self.padding_mode, "channels_last" if self.last else "channels_first")
+            y = folded(y, self.border, self.padding_mode, "channels_last" if self.last else "channels_first")
         if y is not self.result or y.dtype != self.dtype:
             y = rounded(y, self.dtype, out)
         return finished(y, out)
@@ -219,7 +233,8 @@ def tiled_conv_input(input_size, weight, grad_output, stride, padding, dilation,
     t.result = adjoint_array(t.window, leading, w.shape[rank + 1] * n, last, out, dtype,
                              SUMS.get(dtype.char, dtype), (g, w))
     if t.window.folds():
-        t.padding_mode, t.before = padding_mode, (0,) * rank
+        t.padding_mode, t.before, t.border = padding_mode, (0,) * rank, t.window
+        t.window = t.window.apart()
     t.x, t.out = grouped(t.result, rank, last, n), grouped(readable(g, dtype), rank, last, n)
     t.weight, t.dtype, t.last = banks_of(readable(w, dtype), rank, n), dtype, last
     return t
@@ -262,6 +277,8 @@ cdef object add_up(cnp.ndarray g, tuple tiles, tuple outputs, cnp.dtype dtype):
     cdef int rank = len(tiles)
     check_size((<object> g).shape[1:2] + tiles, dtype.itemsize, "tiles", "the result")
     total = np.zeros((<object> g).shape[1:2] + tiles, dtype)
+    if not cnp.PyArray_SIZE(g):
+        return total
     repeats = [(n + t - 1) // t for n, t in zip(outputs, tiles)]
     if prod(tiles) <= prod(repeats):
         axes = (0, *range(2, rank + 2))

@@ -1,65 +1,111 @@
-"""Windows as columns and back, and the adjoint of padding: moves and sums of whole slices, which NumPy does well."""
+"""Windows as columns and back, and the adjoint of padding: moves and sums of whole slices, which NumPy does well.
+
+Work and memory grow with the columns and with what they are made of, not with the padding or with steps: positions are
+computed, one for each column and tap, and loops run over the taps of an axis or over its outputs, whichever are fewer.
+"""
 from itertools import product
 
 import numpy as np
 
-_PAD_MODES = {"circular": "wrap", "replicate": "edge"}
+
+def _within(i, n, padding_mode):
+    """Of an axis of `n` elements, the one that index `i` of its continuation is copied from."""
+    if padding_mode == "circular":
+        return i % n
+    if padding_mode == "replicate":
+        return np.clip(i, 0, n - 1)
+    period = max(2 * n - 2 * (padding_mode == "reflect"), 1)
+    i = i % period
+    return np.where(i < n, i, period - i - (padding_mode == "symmetric"))
 
 
-def _positions(window, padding_mode):
-    """For each axis and tap, the input elements that the window's positions meet; -1 for a border of zeros."""
-    how = {"constant_values": -1} if padding_mode == "zeros" else {"mode": _PAD_MODES.get(padding_mode, padding_mode)}
-    maps = []
-    axes = zip(window.sizes, window.kernel, window.stride, window.dilation, window.before, window.after,
-               window.outputs(), strict=True)
-    for n, k, s, d, before, after, outputs in axes:
-        padded = np.pad(np.arange(n), (before, after), **how)
-        maps.append([padded[j * d:j * d + (outputs - 1) * s + 1:s] for j in range(k)])
-    return maps
+def _axes(window):
+    """What there is to know of each axis: size, taps, stride, dilation, padding before, outputs."""
+    return zip(window.sizes, window.kernel, window.stride, window.dilation, window.before, window.outputs(),
+               strict=True)
 
 
-def _inside(positions, stride):
-    """The outputs whose element is inside, and those elements, as slices."""
-    inside = np.flatnonzero(positions >= 0)
-    if not inside.size:
-        return slice(0, 0), slice(0, 0)
-    first, last = inside[0], inside[-1]
-    return slice(first, last + 1), slice(positions[first], positions[last] + 1, stride)
+def _met(n, first, step, count):
+    """Of elements first + i * step, i < count, those within n: a slice of i, and the elements as a slice."""
+    low = max(0, -(first // step))
+    high = max(low, min(count, (n - 1 - first) // step + 1))
+    return slice(low, high), slice(first + low * step, first + (high - 1) * step + 1, step) if low < high else slice(0)
+
+
+def _moves(window, padding_mode):
+    """For each axis a list of moves (taps, outputs, elements): a tap and many outputs, or an output and many taps.
+
+    The elements are a slice; where the padding is copied from the input, an array.
+    """
+    axes = []
+    for n, k, s, d, before, m in _axes(window):
+        moves = []
+        for i in range(min(k, m)):
+            first, step, count = (i * d - before, s, m) if k <= m else (i * s - before, d, k)
+            many, elements = slice(None), None
+            if padding_mode == "zeros":
+                many, elements = _met(n, first, step, count)
+            else:
+                elements = _within(np.arange(count) * step + first, n, padding_mode)
+            moves.append((i, many, elements) if k <= m else (many, i, elements))
+        axes.append(moves)
+    return axes
+
+
+def _pairs(x, columns, window, padding_mode):
+    """Views of columns (..., C, *kernel, *outputs), and of what of x (..., C, *spatial) they meet, move by move."""
+    first = x.ndim - window.rank
+    axes = _moves(window, padding_mode)
+    # in columns, the taps of all axes come first
+    order = sorted(range(window.rank), key=lambda axis: window.kernel[axis] <= window.outputs()[axis])
+    order = (*range(first), *(first + axis for axis in order))
+    for moves in product(*axes):
+        taps, outputs, elements = zip(*moves, strict=True)
+        elements = elements if padding_mode == "zeros" else np.ix_(*elements)
+        yield columns[(Ellipsis, *taps, *outputs)], x[(Ellipsis, *elements)].transpose(order)
 
 
 def gather_columns(x, columns, window, padding_mode):
     """Writes windows of x (..., C, *spatial) to columns (..., C, *kernel, *outputs)."""
-    maps, rank = _positions(window, padding_mode), window.rank
-    if padding_mode == "zeros":
+    if padding_mode == "zeros" and any(window.before + window.after):
         columns[...] = 0
-    for tap in product(*map(range, window.kernel)):
-        positions = [maps[axis][j] for axis, j in enumerate(tap)]
-        target = columns[(Ellipsis, *tap, *[slice(None)] * rank)]
-        if padding_mode == "zeros":
-            outputs, elements = zip(*map(_inside, positions, window.stride), strict=True)
-            np.copyto(target[(Ellipsis, *outputs)], x[(Ellipsis, *elements)], casting="unsafe")
-        else:
-            np.copyto(target, x[(Ellipsis, *np.ix_(*positions))], casting="unsafe")
+    with np.errstate(all="ignore"):
+        for target, seen in _pairs(x, columns, window, padding_mode):
+            np.copyto(target, seen, casting="unsafe")
 
 
-def scatter_columns(columns, padded, window):
-    """Adds columns (..., C, *kernel, *outputs) to where they came from in the padded array, which holds zeros."""
-    rank, outputs = window.rank, window.outputs()
-    for tap in product(*map(range, window.kernel)):
-        taken = [slice(j * d, j * d + (n - 1) * s + 1, s)
-                 for j, d, s, n in zip(tap, window.dilation, window.stride, outputs, strict=True)]
-        padded[(Ellipsis, *taken)] += columns[(Ellipsis, *tap, *[slice(None)] * rank)]
+def scatter_columns(columns, x, window):
+    """Adds columns (..., C, *kernel, *outputs) to where they came from in x, which holds zeros."""
+    with np.errstate(all="ignore"):
+        for column, target in _pairs(x, columns, window, "zeros"):
+            target += column
 
 
-def fold(padded, window, padding_mode):
-    """The adjoint of padding: adds each element of the border to the one that it was copied from."""
-    rank = window.rank
-    for axis, (n, before, after) in enumerate(zip(window.sizes, window.before, window.after, strict=True)):
-        lead = (slice(None),) * (padded.ndim - rank + axis)
-        inner = padded[(*lead, slice(before, before + n))]
-        if padding_mode != "zeros" and before + after:
-            sources = np.pad(np.arange(n), (before, after), mode=_PAD_MODES.get(padding_mode, padding_mode))
-            for i in (*range(before), *range(before + n, before + n + after)):
-                inner[(*lead, sources[i])] += padded[(*lead, i)]
-        padded = inner
-    return padded
+def _add_along(target, values, positions, axis):
+    """Adds slices of `values` along an axis to those of `target` at `positions`, of which many may be the same."""
+    order = np.argsort(positions, kind="stable")
+    places, starts = np.unique(positions[order], return_index=True)
+    lead = (slice(None),) * axis
+    target[(*lead, places)] += np.add.reduceat(values[(*lead, order)], starts, axis, target.dtype)
+
+
+def fold(spread, window, padding_mode):
+    """The adjoint of padding, of what windows were added up to: see `Window.apart`, which says where.
+
+    Each element of the border is added to the one that it was copied from.
+    """
+    sizes = window.apart().sizes
+    with np.errstate(all="ignore"):
+        for axis, (n, k, s, d, before, m) in enumerate(_axes(window)):
+            after, at = window.after[axis], spread.ndim - window.rank + axis
+            lead = (slice(None),) * at
+            if sizes[axis] == before + n + after:
+                inner, places = spread[(*lead, slice(before, before + n))], np.r_[:before, before + n:sizes[axis]]
+                border = places - before
+            else:    # window by window
+                inner = np.zeros((*spread.shape[:at], n, *spread.shape[at + 1:]), spread.dtype)
+                places, border = slice(None), np.add.outer(np.arange(m) * s, np.arange(k) * d).ravel() - before
+            if border.size:
+                _add_along(inner, spread[(*lead, places)], _within(border, n, padding_mode), at)
+            spread = inner
+    return spread

@@ -219,7 +219,7 @@ def _sum_but_channels(g, sizes, layout, dtype, workers):
     summed = np.dtype(np.float32 if dtype.char == "e" else dtype)
     planes = pooling.sum_pool(g, sizes, layout=layout, dtype=summed, workers=workers).reshape(-1, channels)
     add = np.logical_or if dtype.kind == "b" else np.add
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         return add.reduce(planes, axis=0, dtype=summed).astype(dtype, copy=False)
 
 

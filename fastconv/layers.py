@@ -811,7 +811,8 @@ def col2im(cols, output_size, kernel_size, stride=1, padding=0, dilation=1, *, p
 
     Notes
     -----
-    The sums are made in an array of the padded size, besides the result.
+    Where the padding copies elements, the sums are made in an array of the padded size, or as large as the columns if
+    that is less.
 
     References
     ----------
@@ -838,11 +839,12 @@ def col2im(cols, output_size, kernel_size, stride=1, padding=0, dilation=1, *, p
             [6, 7, 8]]])
     """
     _route.check_workers(workers)
-    columns, padded, dtype, window = gate.col2im(cols, output_size, kernel_size, stride, padding, dilation,
+    columns, spread, dtype, window = gate.col2im(cols, output_size, kernel_size, stride, padding, dilation,
                                                  padding_mode, layout, out, dtype)
-    _windows.scatter_columns(columns, padded, window)
-    y = _windows.fold(padded, window, padding_mode).astype(dtype, copy=False)
-    return gate.finished(np.ascontiguousarray(gate.in_layout(y, window.rank, layout)), out)
+    _windows.scatter_columns(columns, spread, window.apart() if window.folds() else window)
+    y = _windows.fold(spread, window, padding_mode) if window.folds() else spread
+    y = gate.rounded(gate.in_layout(y, window.rank, layout), dtype, None)
+    return gate.finished(y, out)
 
 
 # ---------------------------------------------------------------- a layer to keep

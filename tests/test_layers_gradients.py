@@ -1,4 +1,5 @@
 """Gradients equal their specification, are adjoints of the layers, and agree with finite differences."""
+
 import numpy as np
 import pytest
 

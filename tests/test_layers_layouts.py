@@ -8,7 +8,7 @@ import pytest
 import fastconv
 from fastconv import _reference_layers
 
-from .cases import DTYPES, LAYOUTS, equal, numbers
+from .cases import DTYPES, LAYOUTS, equal, numbers, reals
 from .layer_cases import FEW, PADDED, Layer, agree, algorithms, arranged, calls, compute, function, operands
 from .layer_cases import LAYOUTS as CHANNELS
 from .processes import python
@@ -148,6 +148,40 @@ def stays_inside():
 def test_nothing_outside_is_touched():
     done = python("-c", f"from {stays_inside.__module__} import stays_inside; stays_inside()")
     assert done.stdout.split() == ["inside"], (done.returncode, done.stderr)
+
+
+def depthwise_layers(dtype, seed=0):
+    """One channel a group, channels around whole vectors, rows around tiles of 8 and of 4 pixels, any rank and steps."""
+    rng = np.random.default_rng(seed)
+    lanes = 64 // np.dtype(dtype).itemsize
+    channels = [lanes + d for d in (-1, 0, 1)] + [2 * lanes, 3 * lanes + 5]
+    for c, width, kernel in product(channels, (1, 3, 4, 5, 8, 11, 20), (1, 2, 3, 5)):
+        rank = int(rng.choice([1, 2, 2, 2, 3]))
+        steps = (int(rng.integers(1, 3)), int(rng.integers(1, 3))) if rng.random() < 0.4 else (1, 1)
+        sizes = (int(rng.integers(1, 4)), int(rng.integers(1, 7)), width)[3 - rank:]
+        yield Layer((2, c, *sizes), (c * int(rng.choice([1, 1, 2])), 1, *[kernel] * rank), steps[0], 5, steps[1], c,
+                    str(rng.choice(["zeros", "zeros", "reflect", "circular"])))
+
+
+@pytest.mark.parametrize("dtype", "efdhl")
+def test_bits_of_depthwise_layers(dtype):
+    """The same for channels first and last, whose vectors run along the channels: NaN and signs of zero, too."""
+    for i, layer in enumerate(depthwise_layers(dtype)):
+        x, w, bias = (make(shape, dtype, i) for shape in (layer.x, layer.weight, layer.weight[:1])
+                      for make in [reals if dtype in "efd" else numbers])
+        if i % 5 == 0 and dtype in "efd":
+            w.flat[i % w.size], x.flat[i % x.size] = np.inf, np.nan
+        how = {"workers": 1 + i % 2, "activation": "relu" if i % 3 == 1 else None, **layer.where}
+        bias = None if i % 2 else bias
+        first = fastconv.conv(x, w, bias, **how)
+        last = fastconv.conv(arranged(x, layer.rank, "channels_last"), w, bias, **how, layout="channels_last")
+        last = np.ascontiguousarray(np.moveaxis(last, -1, -layer.rank - 1))
+        assert last.shape == first.shape
+        equal(last.view("u1"), first.view("u1"), layer)
+        if not i % 4 and i % 5:
+            small = numbers(layer.x, dtype, i), numbers(layer.weight, dtype, i + 1)
+            agree("conv", arranged(small[0], layer.rank, "channels_last"), *small[1:], **layer.where,
+                  layout="channels_last", message=layer)
 
 
 def test_packed_layers_take_any_layout():

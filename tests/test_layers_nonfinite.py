@@ -5,6 +5,7 @@ import pytest
 import fastconv
 from fastconv import _reference_layers
 
+from . import tiled_cases
 from .cases import equal, numbers
 from .layer_cases import (
     ALGORITHMS,
@@ -66,6 +67,37 @@ def test_in_the_weight(dtype):
         agree("conv", numbers(layer.x, dtype, seed + 1), w, **layer.where, message=layer)
 
 
+# Strides that are woven, bundled, or wider than the kernel.
+BACK = [Layer((2, 3, 9, 8), (4, 3, 3, 4), (1, 2), 1), Layer((1, 2, 70), (3, 2, 25), 12, 5),
+        Layer((2, 2, 40), (1, 2, 30), 10, 3), Layer((1, 2, 30), (3, 2, 4), 7),
+        Layer((1, 20, 9, 9), (24, 20, 3, 3), 1, 1), Layer((1, 2, 30), (3, 2, 5), (4,), ((3, 8),), 3)]
+
+
+@QUIETLY
+@pytest.mark.parametrize("dtype", "efdgFD")
+def test_in_the_weight_of_an_adjoint(dtype):
+    """A tap that meets no input contributes nothing."""
+    for seed, layer in enumerate([*ODD, *FEW, *PADDED, *BACK]):
+        for mode in ("zeros", PADDING_MODES[seed % 5]):
+            where = layer.where | {"padding_mode": mode, "layout": LAYOUTS[seed % 2]}
+            w = spoiled(numbers(layer.weight, dtype, seed), seed)
+            y = arranged(numbers(layer.y, dtype, seed + 1), layer.rank, where["layout"])
+            bias = numbers(layer.weight[1] * layer.groups, dtype, 3)
+            agree("conv_transpose", y, w, bias, **where, output_size=layer.image, message=layer)
+            shape = arranged(np.empty(layer.x), layer.rank, where["layout"]).shape
+            agree("conv_input", shape, w, y, **where, message=layer)
+
+
+@QUIETLY
+@pytest.mark.parametrize("dtype", "efdgFD")
+def test_in_the_weight_of_a_tiled_adjoint(dtype):
+    for seed, layer in enumerate([*ODD, *FEW, *PADDED, *BACK]):
+        for tiles in (2, 3, 1, 2)[:layer.rank], layer.y[-layer.rank:]:
+            w = spoiled(numbers((*tiles, *layer.weight), dtype, seed), seed)
+            y = numbers(layer.y, dtype, seed + 1)
+            agree("tiled_conv_input", layer.x, w, y, **layer.where, message=(layer, tiles))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("dtype", "efd")
 def test_only_the_touched_sums(dtype, bad):
@@ -94,7 +126,27 @@ def test_no_warnings(dtype, bad):
                     given = argument.copy()
                     given.flat[0] = bad
                     for algorithm in algorithms(name):
-                        compute(name, *arguments[:i], given, *arguments[i + 1:], **keywords, algorithm=algorithm)
+                        with np.errstate(all="raise"):
+                            compute(name, *arguments[:i], given, *arguments[i + 1:], **keywords, algorithm=algorithm)
+
+
+@pytest.mark.parametrize(("dtype", "narrow"), ["fe", "df", "ge", "DF"])
+def test_no_errors_on_the_way_to_out(dtype, narrow):
+    """NumPy's casts raise where they overflow, if they are told to: whole results come out, and nothing is raised."""
+    huge = np.finfo(dtype).max / 1000
+    for layer, tiled in zip([*FEW[:2], *PADDED], tiled_cases.PADDED, strict=False):
+        for mode in "zeros", "reflect":
+            here, there = (one._replace(padding=1, padding_mode=mode) for one in (layer, tiled.layer))
+            banks = tiled._replace(layer=there)
+            for name, arguments, keywords in [*calls(here, dtype), *tiled_cases.calls(banks, dtype)]:
+                arguments = [a * huge if isinstance(a, np.ndarray) and a.dtype == dtype else a for a in arguments]
+                with np.errstate(all="ignore"):
+                    wanted = compute(name, *arguments, **keywords).astype(narrow)
+                out = np.zeros(wanted.shape, narrow)
+                with np.errstate(all="raise"):
+                    compute(name, *arguments, **keywords, out=out)
+                    compute(name, *arguments, **keywords, dtype=narrow)
+                equal(out, wanted, name)
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [("e", 3e4), ("f", 2e38), ("d", 1e308), ("F", 2e38), ("D", 1e308)])

@@ -20,6 +20,7 @@ from .layer_cases import (
     adjoint_operands,
     agree,
     arranged,
+    calls,
     compute,
     depthwise_edges,
     filled,
@@ -81,14 +82,85 @@ STRIDES = [
 ]
 
 
+# Wide strides, whose columns are the filters of a layer: x, weight, stride, padding, output_padding, dilation, groups.
+WIDE = [
+    ((2, 3, 7), (3, 1, 12), 10, 0, 3, 1, 1),                  # the first phases have a tap more
+    ((20, 9), (20, 1, 64), 16, 24, 0, 1, 1),                  # all have four, and the ends are cut off
+    ((2, 3, 7), (3, 2, 40), 9, (5,), 4, 1, 1),
+    ((1, 6, 8), (6, 3, 23), 11, 1, 0, 1, 3),                  # filters of groups one by one
+    ((1, 4, 8), (4, 1, 5), 20, 0, 19, 1, 4),                  # phases without taps
+    ((1, 2, 4), (2, 1, 30), 12, 7, 0, 5, 1),                  # taps far apart
+    ((1, 2, 6), (2, 2, 30), 12, 3, 2, 8, 1),                  # and such that phases meet none
+    ((2, 3, 4, 5), (3, 2, 12, 20), (9, 10), (4, 3), (1, 9), 1, 1),
+    ((2, 3, 4, 5), (3, 1, 3, 20), (2, 16), 1, 0, (2, 1), 1),
+    ((3, 2, 3, 3), (3, 2, 2, 5, 11), (3, 1, 10), 0, (2, 0, 5), 1, 1),
+    ((2, 3, 4), (2, 30, 5, 5), 12, 2, 1, 1, 1),               # more filters than columns
+]
+
+
+def agrees_back(x, weight, dtype, seed, layout, groups=1, **where):
+    """The transposed layer of any numbers, and the layer's gradient."""
+    rank, terms = len(weight) - 2, prod(weight) // weight[1]
+    x, w = arranged(filled(x, dtype, seed, terms), rank, layout), filled(weight, dtype, seed + 1, terms)
+    bias = filled(weight[1] * groups, dtype, 3, 1) if seed % 2 else None
+    agree("conv_transpose", x, w, bias, groups=groups, layout=layout, **where)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", KINDS)
 def test_phases(dtype, layout):
     for i, (x, weight, stride, padding, output_padding) in enumerate(STRIDES):
-        rank, terms = len(weight) - 2, prod(weight) // weight[1]
-        x, w, bias = filled(x, dtype, i, terms), filled(weight, dtype, i + 1, terms), filled(weight[1], dtype, 3, 1)
-        agree("conv_transpose", arranged(x, rank, layout), w, bias if i % 2 else None, stride=stride, padding=padding,
-              output_padding=output_padding, layout=layout)
+        agrees_back(x, weight, dtype, i, layout, stride=stride, padding=padding, output_padding=output_padding)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_wide_strides(dtype, layout):
+    for i, (x, weight, stride, padding, output_padding, dilation, groups) in enumerate(WIDE):
+        agrees_back(x, weight, dtype, i, layout, groups, stride=stride, padding=padding, dilation=dilation,
+                    output_padding=output_padding)
+
+
+@pytest.mark.parametrize("activation", ["relu6", "sigmoid"])
+def test_wide_strides_end_in_an_activation(activation):
+    for i, (x, weight, stride, padding, output_padding, dilation, groups) in enumerate(WIDE):
+        x, w, bias = numbers(x, "d", i), numbers(weight, "d", i + 1), numbers(weight[1] * groups, "d", 3)
+        where = {"stride": stride, "padding": padding, "dilation": dilation, "output_padding": output_padding}
+        got = fastconv.conv_transpose(x, w, bias, groups=groups, activation=activation, **where)
+        wanted = _reference_layers.conv_transpose(x, w, bias, groups=groups, activation=activation, **where)
+        np.testing.assert_allclose(got, wanted, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", "efdD")
+def test_bits_of_wide_strides(dtype):
+    """They depend on one sample and its values."""
+    for i, (x, weight, stride, padding, output_padding, dilation, groups) in enumerate(WIDE):
+        rank = len(weight) - 2
+        x, w, bias = reals((3, *x[-rank - 1:]), dtype, i), reals(weight, dtype, i + 1), reals(weight[1] * groups, dtype)
+        where = {"stride": stride, "padding": padding, "dilation": dilation, "output_padding": output_padding,
+                 "groups": groups}
+        wanted = fastconv.conv_transpose(x, w, bias, **where, workers=1)
+        equal(fastconv.conv_transpose(x, w, bias, **where, workers=3), wanted)
+        equal(np.stack([fastconv.conv_transpose(sample, w, bias, **where) for sample in x]), wanted)
+        last = fastconv.conv_transpose(arranged(x, rank, "channels_last"), w, bias, layout="channels_last", **where)
+        equal(np.moveaxis(last, -1, -rank - 1), wanted)
+
+
+def test_cost_of_a_stride():
+    """Outputs without an input are filled, however many they are, and a bias may overlap the result."""
+    y = fastconv.conv_transpose(np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f"), stride=1000)
+    assert y.shape == (1, 1, 2002, 2002)
+    assert y.sum() == 36
+    assert y[0, 0, 2001, 2001] == y[0, 0, 1000, 1] == 1
+    out = np.full((2, 200_002), 7, "f")
+    y = fastconv.conv_transpose(np.ones((1, 3), "f"), np.ones((1, 2, 2), "f"), out[:, 0], stride=100_000, out=out)
+    assert y is out
+    assert (np.unique(y, return_counts=True)[1] == [400_004 - 12, 12]).all()
+    dx = fastconv.grad.conv_input((1, 10**6), np.ones((1, 1, 3)), np.ones((1, 10)), stride=10**5, dilation=3)
+    assert np.flatnonzero(dx).tolist() == [i * 10**5 + 3 * j for i in range(10) for j in range(3)]
+    y = fastconv.grad.tiled_conv_input((1, 10**6), np.ones((2, 1, 1, 3)), np.ones((1, 10)), stride=10**5)
+    assert y.sum() == 30
+    assert y[0, ::10**5].sum() == 10
 
 
 @pytest.mark.parametrize("dtype", "?Befdg")
@@ -301,3 +373,49 @@ def test_columns_are_adjoint(padding, padding_mode):
         columns = fastconv.im2col(x, layer.weight[2:], **where)
         y = numbers(columns.shape, "l", 2)
         assert total(columns, y) == total(x, fastconv.col2im(y, layer.image, layer.weight[2:], **where))
+
+
+# Windows that hold less than the padded image does, along some axes or all; fewer outputs than taps, and more.
+SPARSE = [
+    Layer((1, 2, 5), (3, 2, 2), 40, 90), Layer((2, 3, 4), (2, 3, 3), 7, 30, 9), Layer((1, 2, 3), (2, 2, 2), 2, 3, 5),
+    Layer((1, 2, 5, 4), (3, 2, 2, 3), (30, 1), (40, 3)), Layer((1, 4, 3, 6), (4, 1, 2, 2), (1, 9), (2, 20), (1, 3), 4),
+    Layer((1, 2, 2, 5, 4), (3, 2, 1, 2, 3), (3, 30, 5), (4, 20, 3)), Layer((1, 2, 30), (2, 2, 31), 1, 1),
+    Layer((1, 2, 9, 30), (2, 2, 2, 31), 1, 1), Layer((1, 2, 1), (2, 2, 3), 2, 4),
+]
+
+
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+@pytest.mark.parametrize("dtype", "?Bhefg")
+def test_sparse_windows(dtype, padding_mode):
+    for i, layer in enumerate(SPARSE):
+        layer = layer._replace(padding_mode=padding_mode)
+        for name, arguments, keywords in calls(layer, dtype, LAYOUTS[i % 2], filled):
+            if "conv_transpose_" not in name:
+                agree(name, *arguments, **keywords, message=layer)
+        w, y = filled((2, *[2] * (layer.rank - 1), *layer.weight), dtype, i, 9), filled(layer.y, dtype, i + 1, 9)
+        agree("tiled_conv_input", layer.x, w, y, **layer.where, message=layer)
+
+
+@pytest.mark.parametrize(("padding_mode", "period"), [
+    ("zeros", None), ("circular", [0, 1, 2, 3]), ("symmetric", [0, 1, 2, 3, 3, 2, 1, 0]),
+    ("reflect", [0, 1, 2, 3, 2, 1]), ("replicate", None)])
+def test_cost_of_padding(padding_mode, period):
+    """Padding of a thousand million elements costs nothing where windows are few."""
+    pad, stride, dilation = 10**9, 10**8 + 1, 3 * 10**7
+    where = {"stride": stride, "padding": pad, "dilation": dilation, "padding_mode": padding_mode}
+    x = np.array([[1, 2, 4, 8]])
+    places = np.add.outer(np.arange(3) * dilation, np.arange(20) * stride) - pad
+    met = np.zeros((*places.shape, 4), int)    # 1 where a tap meets an element
+    met[..., 0], met[..., 3] = places <= 0, places >= 3
+    if padding_mode == "zeros":
+        met = places[..., None] == np.arange(4)
+    elif period:
+        met = np.array(period)[places % len(period)][..., None] == np.arange(4)
+    columns = fastconv.im2col(x, (3,), **where)
+    equal(columns, (met * x[0]).sum(-1))
+    weights = numbers((3, 20), int)
+    back = fastconv.col2im(weights, (4,), (3,), **where)
+    equal(back, np.einsum("ij,ijk->k", weights, met)[None])
+    ones = np.ones((1, 1, 3), int)
+    equal(fastconv.grad.conv_input(x.shape, ones, weights[:1], **where),
+          np.einsum("j,ijk->k", weights[0], met)[None])

@@ -97,6 +97,25 @@ def test_scratch_of_a_layer(name, c, k, groups, layout, mode, dtype):
                                         dtype=dtype)) < 2 * 4
 
 
+MEASURE_SWAPPED = """
+from fastconv import grad
+x, y = (np.ones((16, 24, {c}, 48, 48), "f").swapaxes(0, 1) for _ in range(2))
+w = np.ones(({c}, {c}, {kernel}, {kernel}), "f")
+grad.conv_weight(x[:1, :1], w.shape, y[:1, :1], padding={kernel} // 2)    # loads what there is to load
+restart()
+before = peak()
+grad.conv_weight(x, w.shape, y, padding={kernel} // 2, workers=2)
+print((peak() - before) / 2**20)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the resource module is Unix's")
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_scratch_of_batch_axes_that_are_not_one(kernel):
+    """A weight gradient of arrays of 14 MB, whose batch axes are swapped."""
+    assert scratch(MEASURE_SWAPPED.format(c=4, kernel=kernel)) < 2 * 4
+
+
 MEASURE_DEEP = """
 x, w = np.ones((4, {channels}, {size}, {size}), "{dtype}"), np.ones(({filters}, {channels}, 3, 3), "{dtype}")
 x[1, 0, 0, 0] = {first}

@@ -263,3 +263,12 @@ def test_what_no_window_sees_does_not_matter(dtype):
         where = {"stride": (1, 2)}
         equal(grad.tiled_conv_weight(x, (*tiles, 3, 2, 1, 3), y, **where),
               _reference_layers.tiled_conv_weight(x, (*tiles, 3, 2, 1, 3), y, **where))
+
+
+def test_bias_gradients_of_nothing():
+    for shape in (2, 3, 0), (0, 3, 5), (2, 0, 5), (2, 3, 0, 4):
+        for dtype in "?hefD":
+            y = np.zeros(shape, dtype)
+            equal(fastconv.grad.local_conv_bias(y), np.zeros((*shape[2:], shape[1]), dtype))
+            equal(fastconv.grad.tiled_conv_bias(y, (2,) * (len(shape) - 2)),
+                  np.zeros((*(2,) * (len(shape) - 2), shape[1]), dtype))

@@ -9,13 +9,16 @@ rows of a tile lie so far apart that a dilation is whole in these units.
 
 Every output is summed in one order, whatever the tile, the block or the worker: planes, outer taps, rows, columns.
 """
-from cython.parallel cimport prange, threadid
+from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from fastconv.kernels.activation cimport activate
 from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport share, whole
+from fastconv.kernels.depthwise_last cimport (
+    LastPlan, LastScratch, last_block, last_plan, last_scratch, last_scratch_bytes, pack_groups, runs_along_groups,
+)
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, line_copier, line_copy, same_bits,
@@ -276,8 +279,44 @@ cdef void pack(const Layer* s, Py_ssize_t size, char* to) noexcept nogil:
                 to += cut.outers * cut.rows * cut.columns * size
 
 
+cdef void block_of_groups(V* like, const LastPlan* p, Py_ssize_t index, const char* weights,
+                          LastScratch* scratch) noexcept nogil:
+    """Compiled once, not inline where it is called."""
+    last_block(like, p, index, weights, scratch)
+
+
+cdef int run_along_groups(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
+    """`run` where groups lie side by side: see depthwise_last.pxd."""
+    cdef LastPlan p = last_plan(s, element_size(like), sizeof(V) // element_size(like), workers)
+    cdef Py_ssize_t per_worker = last_scratch_bytes(&p), i, weight_bytes = whole(s.filters * p.weight_bytes, 64)
+    cdef LastScratch scratch
+    cdef char* memory
+    cdef char* weights
+    workers = max(1, min(workers, p.blocks))
+    memory = <char*> malloc(64 + weight_bytes + workers * per_worker)
+    if memory == NULL:
+        return -1
+    weights = aligned(memory)
+    for i in range(s.filters):
+        pack_groups(&p, i, weights + i * p.weight_bytes)
+    p.skips_padding = s.boundary == FILL and all_finite(s.element, weights, s.filters * p.weight_bytes // p.size)
+    if workers == 1:
+        scratch = last_scratch(&p, weights + weight_bytes)
+        for i in range(p.blocks):
+            block_of_groups(like, &p, i, weights, &scratch)
+    else:
+        with parallel(num_threads=<int> workers):
+            scratch = last_scratch(&p, weights + weight_bytes + threadid() * per_worker)
+            for i in prange(p.blocks, schedule="static"):
+                block_of_groups(like, &p, i, weights, &scratch)
+    free(memory)
+    return 0
+
+
 cdef int run(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
+    if runs_along_groups(s, element_size(like), sizeof(V) // element_size(like)):
+        return run_along_groups(like, s, workers)
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, blocks, i, weight_bytes
     cdef Plan p = planned(s, size, lanes, workers)
     cdef const char* weights = s.packed if s.packed != NULL else s.weight
