@@ -7,7 +7,8 @@ vectors of output stays in registers while the rows of the patch pass by: with e
 row y of the patch meets kernel row y - r * e at output row r, so a vector that is loaded serves up to 4 sums. The
 rows of a tile lie so far apart that a dilation is whole in these units.
 
-Every output is summed in one order, whatever the tile, the block or the worker: planes, outer taps, rows, columns.
+Every output is summed in one order, whatever the tile, the block or the worker: planes, outer taps, rows, columns. A
+long sum is cut into K blocks of these, whose sums are added to totals in scratch (see compensated.pxd).
 """
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
@@ -16,6 +17,9 @@ from libc.string cimport memset
 from fastconv.kernels.activation cimport activate
 from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport share, whole
+from fastconv.kernels.compensated cimport (
+    K_BLOCK, Extent, Part, add_block, compensate, k_block_of, next_part, part_from, rounds,
+)
 from fastconv.kernels.depthwise_last cimport (
     LastPlan, LastScratch, last_block, last_plan, last_scratch, last_scratch_bytes, pack_groups, runs_along_groups,
 )
@@ -49,6 +53,8 @@ cdef struct Plan:
     Py_ssize_t planes
     Py_ssize_t filters         # of a group, those of imaginary parts counted
     Py_ssize_t terms           # of a sum
+    bint in_blocks             # which is cut
+    Py_ssize_t totals          # bytes of the totals of a row of tiles; 0 if nothing waits
     Py_ssize_t spacing         # rows from one row of a tile to the next
     Py_ssize_t step            # and of the kernel
     Cut cut                    # all of it
@@ -129,7 +135,7 @@ cdef inline void tile_of(char* out, Py_ssize_t out_stride, const char* patch, co
     else: tile(out, out_stride, patch, weights, bias, p, rows, inside, end, like, 0, columns)
 
 
-# ---------------------------------------------------------------- blocks
+# ---------------------------------------------------------------- rows of tiles
 
 cdef inline void store(const Plan* p, char* sums, char* out, Py_ssize_t out_stride, Py_ssize_t rows,
                        Py_ssize_t stride, Py_ssize_t pixels) noexcept nogil:
@@ -140,26 +146,34 @@ cdef inline void store(const Plan* p, char* sums, char* out, Py_ssize_t out_stri
         p.scatter(out + r * out_stride, p.s.out_stride[p.s.rank - 1], sums + r * stride, p.size, pixels)
 
 
-cdef void tile_row(V* sums, const Plan* p, const char* patch, const char* weights, const char* bias, char* out,
-                   Py_ssize_t rows, const Range* inside, Py_ssize_t pixels) noexcept nogil:
+# Where a row of tiles goes: rows of out, or of totals.
+cdef struct Target:
+    char* at
+    Py_ssize_t row             # bytes from a row to the next
+    bint in_place
+    bint room                  # for whole vectors, however short rows are
+
+
+cdef void tile_row(V* sums, const Plan* p, const char* patch, const char* weights, const char* bias,
+                   const Target* out, Py_ssize_t rows, const Range* inside, Py_ssize_t pixels) noexcept nogil:
     """A row of tiles, as many vectors in each as there are left. The last vector is moved back over its neighbour:
     the same bits."""
-    cdef Py_ssize_t q = 0, step, columns, n, end, out_stride = p.spacing * p.s.out_stride[p.s.rank - 2]
+    cdef Py_ssize_t q = 0, step, columns, n, end
     cdef bint in_place
     cdef char* to
     while q < pixels:
         columns = min(COLUMNS, (pixels - q + p.lanes - 1) // p.lanes)
         n = min(columns * p.lanes, pixels - q)
         end = max(0, n - p.lanes) * p.size
-        in_place = p.store_in_place and n >= p.lanes
-        step = out_stride if in_place else COLUMNS * sizeof(V)
-        to = out + q * p.size if in_place else <char*> sums
+        in_place = out.in_place and (n >= p.lanes or out.room)
+        step = out.row if in_place else COLUMNS * sizeof(V)
+        to = out.at + q * p.size if in_place else <char*> sums
         if columns == 4: tile_of(to, step, patch + q * p.size, weights, bias, p, rows, inside, end, sums, 4)
         elif columns == 3: tile_of(to, step, patch + q * p.size, weights, bias, p, rows, inside, end, sums, 3)
         elif columns == 2: tile_of(to, step, patch + q * p.size, weights, bias, p, rows, inside, end, sums, 2)
         else: tile_of(to, step, patch + q * p.size, weights, bias, p, rows, inside, end, sums, 1)
         if not in_place:
-            store(p, to, out + q * p.s.out_stride[p.s.rank - 1], out_stride, rows, step, n)
+            store(p, to, out.at + q * p.s.out_stride[p.s.rank - 1], out.row, rows, step, n)
         q += n
 
 
@@ -177,6 +191,52 @@ cdef inline Range rows_inside(const Plan* p, Py_ssize_t start, Py_ssize_t rows) 
     return inside
 
 
+# ---------------------------------------------------------------- long sums
+
+cdef void finish_totals(V* totals, const V* errors, const Plan* p, const char* bias, const Target* out, Py_ssize_t rows,
+                        Py_ssize_t stride, Py_ssize_t pixels) noexcept nogil:
+    cdef Py_ssize_t i, n = rows * stride // <Py_ssize_t> sizeof(V)
+    compensate(totals, errors, n)
+    if bias != NULL:
+        for i in range(n):
+            totals[i] = add_spread(totals[i], bias)
+    store(p, <char*> totals, out.at, out.row, rows, stride, pixels)
+
+
+cdef void sum_in_blocks(V* totals, const Plan* p, const char* patch, const char* weights, const char* bias,
+                        const Target* out, Py_ssize_t start, Py_ssize_t rows, Py_ssize_t pixels) noexcept nogil:
+    """A row of tiles, K block by K block. Sums of tiles are before the totals, errors and sums of blocks behind."""
+    cdef Py_ssize_t stride = whole(p.columns, p.lanes) * p.size, n = p.totals // <Py_ssize_t> sizeof(V), plane
+    cdef Py_ssize_t d = p.s.dilation[p.s.rank - 2]
+    cdef V* sums = totals
+    cdef Extent kernel = Extent(p.outers, p.kh, p.kw), k = k_block_of(&kernel)
+    cdef Part at = Part(0, 0, 0, k)
+    cdef Plan block = p[0]
+    cdef Target to
+    cdef Range inside
+    cdef bint more
+    memset(totals + n, 0, p.totals)
+    block.planes = 1
+    for plane in range(p.planes):
+        at.group, more = 0, True
+        while more:
+            at = part_from(&at, &kernel, &k)
+            block.outers, block.kh = at.n.groups, at.n.rows
+            to = Target(<char*> sums, stride, True, True)
+            inside = rows_inside(&block, start + at.row * d, rows)
+            tile_row(totals - MAX_VECTORS, &block, patch + plane * p.patch.channel_pitch
+                     + at.group * p.patch.outer_pitch + at.row * d * p.patch.row_pitch, weights, NULL, &to, rows,
+                     &inside, pixels)
+            if sums != totals:
+                add_block(totals, totals + n, sums, n)
+            sums = totals + 2 * n
+            weights += at.n.groups * at.n.rows * p.kw * p.size
+            more = next_part(&at, &kernel)
+    finish_totals(totals, totals + n, p, bias, out, rows, stride, pixels)
+
+
+# ---------------------------------------------------------------- blocks of outputs
+
 cdef void block(V* like, const Plan* p, Py_ssize_t index, const char* weights, char* scratch) noexcept nogil:
     """Computes one block of all filters of a group."""
     cdef const Layer* s = p.s
@@ -185,10 +245,12 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, const char* weights, c
     cdef Py_ssize_t group = index // p.pieces // p.bands % s.groups, item = index // p.pieces // p.bands // s.groups
     cdef Py_ssize_t row = band * p.rows, rows = min(p.rows, s.out_size[axis - 1] - row)
     cdef Py_ssize_t column = piece * p.columns, columns = min(p.columns, s.out_size[axis] - column)
-    cdef Py_ssize_t f, q, r, m
+    cdef Py_ssize_t f, q, r, m, start
     cdef char* out = item_target(s, item) + group * s.out_group + column * s.out_stride[axis]
-    cdef char* patch = scratch + MAX_VECTORS * sizeof(V)
+    cdef char* patch = scratch + MAX_VECTORS * sizeof(V) + 3 * p.totals
     cdef char* to
+    cdef const char* x
+    cdef Target target
     cdef const char* bias = NULL
     cdef Range inside
     gather(&p.patch, &p.cut, group, item, row, column, patch)
@@ -201,10 +263,17 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, const char* weights, c
             r = q
             while r < rows:
                 m = min(ROWS, (rows - r + p.spacing - 1) // p.spacing)
-                inside = rows_inside(p, (row + r) * s.stride[axis - 1] - s.offset[axis - 1], m)
-                tile_row(<V*> scratch, p, patch + r * s.stride[axis - 1] * p.patch.row_pitch,
-                         weights + f * p.terms * p.size, bias, to + (row + r) * s.out_stride[axis - 1], m,
-                         &inside, columns)
+                start = (row + r) * s.stride[axis - 1] - s.offset[axis - 1]
+                x = patch + r * s.stride[axis - 1] * p.patch.row_pitch
+                target = Target(to + (row + r) * s.out_stride[axis - 1], p.spacing * s.out_stride[axis - 1],
+                                p.store_in_place, False)
+                if p.in_blocks:
+                    sum_in_blocks(<V*> scratch + MAX_VECTORS, p, x, weights + f * p.terms * p.size, bias, &target,
+                                  start, m, columns)
+                else:
+                    inside = rows_inside(p, start, m)
+                    tile_row(<V*> scratch, p, x, weights + f * p.terms * p.size, bias, &target, m, &inside,
+                             columns)
                 r += m * p.spacing
 
 
@@ -224,7 +293,7 @@ cdef void lay_out(Plan* p, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     p.patch = patch_of(p.s, p.size, &p.cut, rows, columns, True, True)
 
 
-cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ssize_t workers) noexcept nogil:
+cdef Plan planned(const Layer* s, bint rounded, Py_ssize_t size, Py_ssize_t lanes, Py_ssize_t workers) noexcept nogil:
     cdef Plan p
     cdef int axis = s.rank - 1
     cdef Py_ssize_t divisor = greatest_common_divisor(s.stride[axis - 1], s.dilation[axis - 1]), j, unit
@@ -248,6 +317,8 @@ cdef Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, Py_ssize_t 
         lay_out(&p, whole(share(s.out_size[axis - 1], p.rows // 2), unit), p.columns)
     while p.columns > COLUMNS * lanes and p.patch.item_pitch > LARGEST_PATCH:
         lay_out(&p, p.rows, share(s.out_size[axis], p.columns // 2))
+    p.in_blocks = rounded and p.terms > K_BLOCK
+    p.totals = ROWS * whole(p.columns, lanes) * size if p.in_blocks else 0
     p.patch.padded = p.pieces == 1 and s.boundary == FILL    # scratch starts with zeros, and those of the border stay
     for j in range(min(p.kw, MAX_TAPS)):
         p.at[j] = tap_offset(&p.patch, 0, 0, j)
@@ -318,14 +389,14 @@ cdef int run(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
     if runs_along_groups(s, element_size(like), sizeof(V) // element_size(like)):
         return run_along_groups(like, s, workers)
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, blocks, i, weight_bytes
-    cdef Plan p = planned(s, size, lanes, workers)
+    cdef Plan p = planned(s, rounds(like), size, lanes, workers)
     cdef const char* weights = s.packed if s.packed != NULL else s.weight
     cdef char* memory
     cdef char* scratch
     blocks = p.items * s.groups * p.bands * p.pieces
     workers = max(1, min(workers, blocks))
     weight_bytes = 0 if s.packed != NULL or packed_already(s) else whole(s.groups * p.filters * p.terms * size, 64)
-    per_worker = whole(MAX_VECTORS * sizeof(V) + p.patch.item_pitch, 64) + SLACK
+    per_worker = whole(MAX_VECTORS * sizeof(V) + 3 * p.totals + p.patch.item_pitch, 64) + SLACK
     memory = <char*> malloc(64 + weight_bytes + workers * per_worker)
     if memory == NULL:
         return -1

@@ -11,7 +11,8 @@ A *tile* of 4 rows by a few vectors of output stays in registers while the rows 
 kernel row y - r at output row r, so each vector that is loaded is used by up to 4 sums.
 
 Each output is summed over the kernel in one order, whatever the piece, the tile or the worker: axes outside in,
-planes of x within the outer axes, rows, columns.
+planes of x within the outer axes, rows, columns. A long sum is cut into K blocks, each over a stretch of the kernel's
+weights: a block of outputs is swept once for each, and its totals wait in scratch (see compensated.pxd).
 
 A long kernel of one row is *folded*: cut into rows as long as a tile is wide, it slides over a line as over an image
 whose rows start that far apart, and its tile is four such rows of output. The order of the sum stays.
@@ -21,6 +22,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from fastconv.kernels.border cimport whole, within
+from fastconv.kernels.compensated cimport (
+    Extent, Part, add_block, compensate, k_block_of, next_part, part_from, rounds,
+)
 from fastconv.kernels.lines cimport (
     BOOL, UINT16, UINT32, UINT64, FLOAT32, FLOAT64, LONGDOUBLE, line_copier, line_copy, same_bits,
 )
@@ -36,6 +40,7 @@ cdef enum:
     MAX_VECTORS = 16           # a tile's sums
     CACHE = 256 * 1024         # bytes of x that a row of tiles passes over: a quarter of a second-level cache
     GATHERED = 2 * 1024 * 1024  # bytes of x gathered at once, at most, however large the kernel
+    TOTALS = 256 * 1024        # bytes of totals that wait between K blocks, for which blocks have fewer rows
     MIN_BLOCKS = 16            # for an even split among workers
 
 # Output columns [start, stop): cut into `pieces`, their lines read in place or gathered.
@@ -59,14 +64,15 @@ cdef struct Plan:
     Region regions[3]
     Py_ssize_t pieces
     Py_ssize_t lines           # rows of x a block reads, per group
-    Py_ssize_t groups_at_once  # what of the kernel a gathered piece is summed with at once: all of it,
-    Py_ssize_t rows_at_once    # or some groups, or some rows of one, or some columns of one row
-    Py_ssize_t columns_at_once
+    Extent k_block             # of the kernel, what is summed from zero: all of it, unless the sum is long and rounded
+    Extent at_once             # and for what lines are gathered at once, whole K blocks
     Py_ssize_t line_bytes      # of a gathered line, whole vectors
     Py_ssize_t constant_bytes  # of the constant line, which stands for lines in place too
-    bint in_parts              # not all of it
+    bint in_blocks             # the sum is cut
+    bint in_parts              # or not all lines are gathered at once
     Py_ssize_t gathered_bytes
-    Py_ssize_t sums_stride     # bytes from row to row of the sums between the parts
+    Py_ssize_t totals_stride   # bytes from row to row of the totals of a block; 0 if nothing waits
+    Py_ssize_t totals_bytes    # of a plane
     bint store_in_place
     line_copy gather
     line_copy scatter
@@ -75,7 +81,9 @@ cdef struct Scratch:
     const char** lines         # [group][row of x]: where each line starts
     char* gathered             # [group][row of x][line_bytes]
     char* constant             # [plane of x][constant_bytes]: the fill value
-    char* sums                 # [plane of out][row of a band][width]: between the parts of a kernel not taken at once
+    char* totals               # [plane of out][row of a band][width]: between K blocks, or parts of the kernel
+    char* errors               # likewise
+    char* sums                 # [row of a band][width]: of a K block
     char* tile                 # [ROWS][tile's columns]: a tile's result on its way to a converted or partial row
 
 
@@ -99,9 +107,8 @@ cdef inline void row_tile(V* out, const char** lines, Py_ssize_t at, const char*
 
 
 cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssize_t at, const char* weights,
-                      const Plan* p, Py_ssize_t rows, const int columns, const bint folded,
-                      const bint resumed) noexcept nogil:
-    """`rows` <= ROWS output rows of `columns` vectors; `resumed` ones start from what `out` holds."""
+                      const Plan* p, Py_ssize_t rows, const int columns, const bint folded) noexcept nogil:
+    """`rows` <= ROWS output rows of `columns` vectors."""
     cdef V total[MAX_VECTORS]
     cdef V zero
     cdef Py_ssize_t size = element_size(out)
@@ -114,10 +121,8 @@ cdef inline void tile(V* out, Py_ssize_t out_stride, const char** lines, Py_ssiz
     cdef const char* x
     cdef const char* w
     memset(&zero, 0, sizeof(zero))
-    for r in range(ROWS):
-        for c in range(columns):
-            total[r * columns + c] = (
-                (<V*> (<char*> out + r * out_stride))[c] if resumed and r < rows else zero)
+    for r in range(ROWS * columns):
+        total[r] = zero
     for g in range(p.groups):
         for y in range(rows + kh - 1):
             x = lines[g * p.lines] + y * kw * size + at if folded else lines[g * p.lines + y] + at
@@ -210,23 +215,30 @@ cdef void find_lines(const Plan* p, Scratch* scratch, Py_ssize_t group, Py_ssize
 
 # ---------------------------------------------------------------- blocks
 
+# Where the sums of a block go: rows of out, or of totals, with room for whole vectors.
+cdef struct Target:
+    char* at
+    Py_ssize_t row             # bytes from a row to the next, and from a column
+    Py_ssize_t column
+    bint in_place
+
+
 cdef inline void store(const Plan* p, const char* tile, Py_ssize_t tile_stride, char* out, Py_ssize_t rows,
                        Py_ssize_t columns, Py_ssize_t size) noexcept nogil:
-    """A tile's result to rows of out that want conversion, strides, or less than a vector."""
+    """Results to rows of out that want conversion, strides, or less than a vector."""
     cdef Py_ssize_t r, axis = p.s.rank - 1
     for r in range(rows):
         p.scatter(out + r * p.s.out_stride[axis - 1], p.s.out_stride[axis], tile + r * tile_stride, size, columns)
 
 
-cdef void sweep(V* like, const Plan* p, Scratch* scratch, const char* weights, char* out, Py_ssize_t rows,
-                Py_ssize_t columns) noexcept nogil:
-    """Covers a block with tiles. What is left of a row is a tile moved back over its neighbour: the same bits."""
+cdef void sweep(V* like, const Plan* p, Scratch* scratch, const char** lines, Py_ssize_t start, const char* weights,
+                const Target* out, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """Covers a block with tiles, whose lines begin `start` bytes from where `lines` says.
+
+    What is left of a row is a tile moved back over its neighbour: the same bits."""
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size
     cdef Py_ssize_t height = 1 if p.kh == 1 else ROWS, wide = lanes * (LINE_COLUMNS if p.kh == 1 else COLUMNS)
-    cdef Py_ssize_t folded = ROWS * p.fold
-    cdef Py_ssize_t out_step = p.s.out_stride[p.s.rank - 1], row_step = p.s.out_stride[p.s.rank - 2]
-    cdef Py_ssize_t r = 0, m, c, step, stride
-    cdef bint in_place = p.store_in_place and columns >= lanes
+    cdef Py_ssize_t folded = ROWS * p.fold, r = 0, m, c, step, stride
     cdef V* to
     while r < rows:
         m = min(height, rows - r)
@@ -236,68 +248,85 @@ cdef void sweep(V* like, const Plan* p, Scratch* scratch, const char* weights, c
             if folded and columns >= folded and columns - c > wide:
                 step = folded
             c = max(0, min(c, columns - step))
-            to = <V*> (out + r * row_step + c * size) if in_place else <V*> scratch.tile
-            stride = row_step if in_place else step * size
+            to = <V*> (out.at + r * out.row + c * size) if out.in_place else <V*> scratch.tile
+            stride = out.row if out.in_place else step * size
             if folded and step == folded:
-                tile(to, p.fold * size, scratch.lines + r, c * size, weights, p, ROWS, COLUMNS, True, False)
+                tile(to, p.fold * size, lines + r, start + c * size, weights, p, ROWS, COLUMNS, True)
             elif p.kh == 1 and step == wide:
-                row_tile(to, scratch.lines + r, c * size, weights, p, LINE_COLUMNS)
+                row_tile(to, lines + r, start + c * size, weights, p, LINE_COLUMNS)
             elif p.kh == 1:
-                row_tile(to, scratch.lines + r, c * size, weights, p, 1)
+                row_tile(to, lines + r, start + c * size, weights, p, 1)
             elif step == wide:
-                tile(to, stride, scratch.lines + r, c * size, weights, p, m, COLUMNS, False, False)
+                tile(to, stride, lines + r, start + c * size, weights, p, m, COLUMNS, False)
             else:
-                tile(to, stride, scratch.lines + r, c * size, weights, p, m, 1, False, False)
-            if not in_place:
-                store(p, scratch.tile, stride, out + r * row_step + c * out_step, m, min(step, columns - c), size)
+                tile(to, stride, lines + r, start + c * size, weights, p, m, 1, False)
+            if not out.in_place:
+                store(p, scratch.tile, stride, out.at + r * out.row + c * out.column, m, min(step, columns - c), size)
             c += step
         r += height
 
 
-cdef void accumulate(V* like, const Plan* part, const char** lines, const char* weights, char* sums,
-                     Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """Adds a part of the kernel to sums whose rows, like the lines, have room for whole vectors."""
-    cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, wide = COLUMNS * lanes, r = 0, m, c
-    cdef V* to
-    while r < rows:
-        m = min(ROWS, rows - r)
-        c = 0
-        while c < columns:
-            to = <V*> (sums + r * stride + c * size)
-            if columns - c >= wide:
-                tile(to, stride, lines + r, c * size, weights, part, m, COLUMNS, False, True)
-                c += wide
-            else:
-                tile(to, stride, lines + r, c * size, weights, part, m, 1, False, True)
-                c += lanes
-        r += ROWS
+# ---------------------------------------------------------------- long sums, and kernels not taken at once
+
+cdef void add_k_block(V* like, const Plan* p, Scratch* scratch, Py_ssize_t plane, bint first, Py_ssize_t rows,
+                      Py_ssize_t columns) noexcept nogil:
+    """Adds the sums of a K block to the totals of a plane; the first was summed in their place."""
+    cdef Py_ssize_t r, at = plane * p.totals_bytes, n = (columns * element_size(like) + sizeof(V) - 1) // sizeof(V)
+    for r in range(rows):
+        if first:
+            memset(scratch.errors + at, 0, n * sizeof(V))
+        else:
+            add_block(<V*> (scratch.totals + at), <V*> (scratch.errors + at),
+                      <const V*> (scratch.sums + r * p.totals_stride), n)
+        at += p.totals_stride
+
+
+cdef void sum_part(V* like, const Plan* p, const Part* part, Scratch* scratch, Py_ssize_t plane, Py_ssize_t rows,
+                   Py_ssize_t columns) noexcept nogil:
+    """Adds a part of the kernel, whose lines are found, to the totals of a plane, K block by K block."""
+    cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, tap
+    cdef Plan k = p[0]
+    cdef Part at = Part(0, 0, 0, p.k_block)
+    cdef bint first, more = True
+    cdef Target to = Target(NULL, p.totals_stride, size, True)
+    k.lines = p.band + part.n.rows - 1
+    while more:
+        at = part_from(&at, &part.n, &p.k_block)
+        k.groups, k.kh, k.kw, k.fold = at.n.groups, at.n.rows, at.n.columns, fold_of(at.n.rows, at.n.columns, lanes)
+        tap = (((plane * p.groups + part.group + at.group) * p.kh + part.row + at.row) * p.kw
+               + part.column + at.column)
+        first = tap == plane * p.groups * p.kh * p.kw
+        to.at = scratch.totals + plane * p.totals_bytes if first else scratch.sums
+        sweep(like, &k, scratch, scratch.lines + at.group * k.lines + at.row, at.column * size,
+              p.s.weights + tap * size, &to, rows, columns)
+        add_k_block(like, p, scratch, plane, first, rows, columns)
+        more = next_part(&at, &part.n)
 
 
 cdef void sum_in_parts(V* like, const Plan* p, Scratch* scratch, char* out, Py_ssize_t outer, Py_ssize_t first,
-                       Py_ssize_t rows, Py_ssize_t start, Py_ssize_t columns) noexcept nogil:
-    """A gathered block and a kernel so large that its lines would not fit: one part after the other, in order."""
-    cdef Py_ssize_t size = element_size(like), stride = p.sums_stride, g = 0, i = 0, j = 0, plane, tap
-    cdef Plan part = p[0]
-    part.lines = p.band + p.rows_at_once - 1
-    memset(scratch.sums, 0, p.s.planes * p.band * stride)
-    while g < p.groups:
-        part.groups = min(p.groups_at_once, p.groups - g)
-        part.kh = min(p.rows_at_once, p.kh - i)
-        part.kw = min(p.columns_at_once, p.kw - j)
-        find_lines(&part, scratch, g, outer, first + i, rows, start + j, columns, False, size)
+                       Py_ssize_t rows, Py_ssize_t start, Py_ssize_t columns, bint in_place) noexcept nogil:
+    """A block whose sums are long, or whose lines would not all fit: one part of the kernel after the other."""
+    cdef Py_ssize_t size = element_size(like), plane, r, at
+    cdef Plan found = p[0]
+    cdef Extent kernel = Extent(p.groups, p.kh, p.kw)
+    cdef Part part = Part(0, 0, 0, kernel)
+    cdef bint more = True
+    while more:
+        part = part_from(&part, &kernel, &kernel if in_place else &p.at_once)
+        found.groups, found.kh, found.kw = part.n.groups, part.n.rows, part.n.columns
+        found.lines = p.band + part.n.rows - 1
+        find_lines(&found, scratch, part.group, outer, first + part.row, rows, start + part.column, columns, in_place,
+                   size)
         for plane in range(p.s.planes):
-            tap = ((plane * p.groups + g) * p.kh + i) * p.kw + j
-            accumulate(like, &part, scratch.lines, p.s.weights + tap * size, scratch.sums + plane * p.band * stride,
-                       stride, rows, columns)
-        j += part.kw
-        if j == p.kw:
-            j = 0
-            i += part.kh
-        if i == p.kh:
-            i = 0
-            g += part.groups
+            sum_part(like, p, &part, scratch, plane, rows, columns)
+        more = next_part(&part, &kernel)
     for plane in range(p.s.planes):
-        store(p, scratch.sums + plane * p.band * stride, stride, out + plane * p.s.out_plane, rows, columns, size)
+        for r in range(rows):
+            at = plane * p.totals_bytes + r * p.totals_stride
+            compensate(<V*> (scratch.totals + at), <const V*> (scratch.errors + at),
+                       (columns * size + sizeof(V) - 1) // sizeof(V))
+        store(p, scratch.totals + plane * p.totals_bytes, p.totals_stride, out + plane * p.s.out_plane, rows, columns,
+              size)
 
 
 cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noexcept nogil:
@@ -306,6 +335,7 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noex
     cdef Py_ssize_t first = band * p.band, rows = min(p.band, p.s.out_size[p.s.rank - 2] - first), rest = outer
     cdef Py_ssize_t size = element_size(like), start, columns, plane
     cdef const Region* region = p.regions
+    cdef Target to
     cdef char* out = p.s.out
     cdef int axis = p.s.rank - 1
     while piece >= region.pieces:
@@ -317,13 +347,16 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noex
     for axis in range(p.s.rank - 3, -1, -1):
         out += rest % p.s.out_size[axis] * p.s.out_stride[axis]
         rest //= p.s.out_size[axis]
-    if p.in_parts and not region.in_place:
-        sum_in_parts(like, p, scratch, out, outer, first, rows, start, columns)
+    if p.in_blocks or p.in_parts and not region.in_place:
+        sum_in_parts(like, p, scratch, out, outer, first, rows, start, columns, region.in_place)
         return
     find_lines(p, scratch, 0, outer, first, rows, start, columns, region.in_place, size)
+    axis = p.s.rank - 1
     for plane in range(p.s.planes):
-        sweep(like, p, scratch, p.s.weights + plane * p.groups * p.kh * p.kw * size,
-              out + plane * p.s.out_plane, rows, columns)
+        to = Target(out + plane * p.s.out_plane, p.s.out_stride[axis - 1], p.s.out_stride[axis],
+                    p.store_in_place and columns * size >= <Py_ssize_t> sizeof(V))
+        sweep(like, p, scratch, scratch.lines, 0, p.s.weights + plane * p.groups * p.kh * p.kw * size, &to, rows,
+              columns)
 
 
 # ---------------------------------------------------------------- the plan
@@ -375,42 +408,65 @@ cdef void cut_columns(Plan* p, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil
     p.constant_bytes = whole((whole(min(p.width, n), lanes) + p.kw - 1) * size, 64)
 
 
+cdef inline Py_ssize_t fold_of(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t lanes) noexcept nogil:
+    """The row length to which a kernel is folded; 0 if it is not."""
+    return COLUMNS * lanes if rows == 1 and columns >= 2 * COLUMNS * lanes else 0
+
+
+cdef void cut_sum(Plan* p, bint rounded, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
+    """K blocks, by the kernel alone."""
+    cdef Extent kernel = Extent(p.groups, p.kh, p.kw)
+    p.k_block = k_block_of(&kernel) if rounded else kernel
+    p.in_blocks = p.k_block.groups < p.groups or p.k_block.rows < p.kh or p.k_block.columns < p.kw
+    p.totals_stride = whole(min(p.width, p.s.out_size[p.s.rank - 1]), lanes) * size
+
+
 cdef void cut_rows(Plan* p, Py_ssize_t size) noexcept nogil:
-    """Bands: few rows if their gathered lines should stay in cache, fewer if there would be too few blocks."""
+    """Bands: few rows if their gathered lines or their totals should stay in cache, fewer if there would be too few
+    blocks."""
     cdef Py_ssize_t rows = p.s.out_size[p.s.rank - 2], unit = 1 if p.kh == 1 else ROWS
     p.band = min(whole(rows, unit), 64)
     while p.band > unit and (p.groups * (p.band + p.kh - 1) * p.line_bytes > CACHE
+                             or p.in_blocks and p.band * p.totals_stride > TOTALS
                              or p.outer * p.pieces * rows < MIN_BLOCKS * p.band and p.band > 4 * unit):
         p.band = whole(p.band // 2, unit)
     p.bands = (rows + p.band - 1) // p.band
     p.lines = p.band + p.kh - 1
 
 
-cdef void cut_kernel(Plan* p, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
-    """What of the kernel to gather lines for at once: all of it, unless it is enormous."""
+cdef void cut_kernel(Plan* p, Py_ssize_t size) noexcept nogil:
+    """What of the kernel to gather lines for at once: all of it, unless it is enormous; else whole K blocks."""
     cdef Py_ssize_t outputs = p.line_bytes // size - p.kw + 1    # that a gathered line has room for
-    p.groups_at_once, p.rows_at_once, p.columns_at_once = p.groups, p.kh, p.kw
+    cdef Extent* n = &p.at_once
+    cdef const Extent* k = &p.k_block
+    n.groups, n.rows, n.columns = p.groups, p.kh, p.kw
     p.in_parts = p.groups * p.lines * p.line_bytes > GATHERED
     if p.in_parts:
-        p.groups_at_once = max(1, GATHERED // (p.lines * p.line_bytes))
+        n.groups = max(1, GATHERED // (p.lines * p.line_bytes))
     if p.lines * p.line_bytes > GATHERED:
-        p.rows_at_once = max(1, GATHERED // p.line_bytes - p.band + 1)
+        n.rows = max(1, GATHERED // p.line_bytes - p.band + 1)
     if p.band * p.line_bytes > GATHERED:
-        p.columns_at_once = GATHERED // (p.band * size) - outputs
-        p.line_bytes = whole((outputs + p.columns_at_once - 1) * size, 64)
-    p.gathered_bytes = p.groups_at_once * (p.band + p.rows_at_once - 1) * p.line_bytes
-    p.sums_stride = whole(p.width, lanes) * size if p.in_parts else 0
+        n.columns = GATHERED // (p.band * size) - outputs
+    if p.in_blocks:
+        n.groups = max(1, n.groups // k.groups) * k.groups
+        n.rows = max(1, n.rows // k.rows) * k.rows
+        n.columns = max(1, n.columns // k.columns) * k.columns
+    p.line_bytes = min(p.line_bytes, whole((outputs + n.columns - 1) * size, 64))
+    p.gathered_bytes = min(n.groups, p.groups) * (p.band + min(n.rows, p.kh) - 1) * p.line_bytes
+    if not (p.in_blocks or p.in_parts):
+        p.totals_stride = 0
+    p.totals_bytes = p.band * p.totals_stride
     if not rows_leave_image(p.s):
         p.constant_bytes = p.line_bytes    # the ends of gathered lines are all it is for
 
 
-cdef Plan planned(const Sliding* s, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
+cdef Plan planned(const Sliding* s, bint rounded, Py_ssize_t size, Py_ssize_t lanes) noexcept nogil:
     cdef Plan p
     cdef int axis
     p.s = s
     p.kh = s.kernel_size[s.rank - 2]
     p.kw = s.kernel_size[s.rank - 1]
-    p.fold = COLUMNS * lanes if p.kh == 1 and p.kw >= 2 * COLUMNS * lanes else 0
+    p.fold = fold_of(p.kh, p.kw, lanes)
     p.groups = s.planes
     p.outer = 1
     for axis in range(s.rank - 2):
@@ -420,14 +476,16 @@ cdef Plan planned(const Sliding* s, Py_ssize_t size, Py_ssize_t lanes) noexcept 
     p.gather = line_copier(s.x_element, s.element)
     p.scatter = line_copier(s.element, s.out_element)
     cut_columns(&p, size, lanes)
+    cut_sum(&p, rounded, size, lanes)
     cut_rows(&p, size)
-    cut_kernel(&p, size, lanes)
+    cut_kernel(&p, size)
     return p
 
 
 cdef Py_ssize_t scratch_bytes(const Plan* p, Py_ssize_t vector_bytes) noexcept nogil:
     return (whole(p.groups * p.lines * sizeof(char*), 64) + p.gathered_bytes
-            + p.s.planes * (p.constant_bytes + p.band * p.sums_stride) + whole(MAX_VECTORS * vector_bytes, 64))
+            + p.s.planes * p.constant_bytes + (2 * p.s.planes + 1) * p.totals_bytes
+            + whole(MAX_VECTORS * vector_bytes, 64))
 
 
 cdef Scratch laid_out(const Plan* p, char* memory, Py_ssize_t size) noexcept nogil:
@@ -437,8 +495,10 @@ cdef Scratch laid_out(const Plan* p, char* memory, Py_ssize_t size) noexcept nog
     s.lines = <const char**> memory
     s.gathered = memory + whole(p.groups * p.lines * sizeof(char*), 64)
     s.constant = s.gathered + p.gathered_bytes
-    s.sums = s.constant + p.s.planes * p.constant_bytes
-    s.tile = s.sums + p.s.planes * p.band * p.sums_stride
+    s.totals = s.constant + p.s.planes * p.constant_bytes
+    s.errors = s.totals + p.s.planes * p.totals_bytes
+    s.sums = s.errors + p.s.planes * p.totals_bytes
+    s.tile = s.sums + p.totals_bytes
     if p.s.boundary == FILL and not p.s.fill_is_zero:
         for plane in range(p.s.planes):
             for i in range(p.constant_bytes // size):
@@ -449,7 +509,7 @@ cdef Scratch laid_out(const Plan* p, char* memory, Py_ssize_t size) noexcept nog
 cdef int run(V* like, const Sliding* s, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, blocks, i
-    cdef Plan p = planned(s, size, lanes)
+    cdef Plan p = planned(s, rounds(like), size, lanes)
     cdef Scratch scratch
     cdef char* memory
     blocks = p.outer * p.bands * p.pieces

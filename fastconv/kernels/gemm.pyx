@@ -17,14 +17,17 @@ Outputs of a transposed layer meet every `up`-th tap, from one on that depends o
 pixels are those of one phase of rows. It sums all phases of columns, one after the other, side by side in its sums, so
 that what it stores are rows of neighbours: with vectors along filters, they need not even be woven.
 
-The sum is cut where weights and patch would leave the caches; between the parts the sums wait in scratch. Every
-output is summed in the order of t, whatever the tile, the block or the worker.
+The sum is cut into parts, K blocks whose weights and patch stay in the caches. Each part is summed from zero and added
+to the totals, which wait in scratch, with compensation (see compensated.pxd). Every output is summed in the order of t,
+whatever the tile, the block or the worker.
 """
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from fastconv.kernels.blocks cimport Block, aligned, block_at, blocks
 from fastconv.kernels.border cimport whole
+from fastconv.kernels.compensated cimport add_block, compensate
 from fastconv.kernels.epilogue cimport Rows, filter_offset, finish, store_filters, store_pixels
 from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch, laid_out, panel_width, planned, prepared
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
@@ -38,7 +41,7 @@ from fastconv.kernels.simd cimport (
     PIXEL_COLUMNS, PIXEL_ROWS, V, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.tile cimport (
-    LINE, MAX_VECTORS, Ahead, Factors, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
+    LINE, Ahead, Factors, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
 )
 from fastconv.kernels.weights cimport pack_panel
 
@@ -64,19 +67,37 @@ cdef struct Part:
 
 # ---------------------------------------------------------------- tiles: functions of their own, for their registers
 
-cdef void sum_filters(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead, Py_ssize_t rows,
+cdef void sum_filters(V* sums, Py_ssize_t step, const Factors* f, const Ahead* ahead, Py_ssize_t rows,
                       Py_ssize_t columns) noexcept nogil:
-    tile_along_filters(sums, step, resumed, f, ahead, rows, columns)
+    tile_along_filters(sums, step, False, f, ahead, rows, columns)
 
 
-cdef void sum_pixels(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead, Py_ssize_t rows,
+cdef void sum_pixels(V* sums, Py_ssize_t step, const Factors* f, const Ahead* ahead, Py_ssize_t rows,
                      Py_ssize_t columns) noexcept nogil:
-    tile_along_pixels(sums, step, resumed, f, ahead, rows, columns)
+    tile_along_pixels(sums, step, f, ahead, rows, columns)
 
 
-cdef void sum_and_copy_pixels(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead,
+cdef void sum_and_copy_pixels(V* sums, Py_ssize_t step, const Factors* f, const Ahead* ahead,
                               char* copy) noexcept nogil:
-    whole_tile_along_pixels(sums, step, resumed, f, ahead, copy)
+    whole_tile_along_pixels(sums, step, f, ahead, copy)
+
+
+# ---------------------------------------------------------------- totals, to which the parts of a sum are added
+
+cdef inline V* place_of_part(V* totals, const Part* part, Scratch* scratch) noexcept nogil:
+    """Where a tile sums a part: the first in place of the totals."""
+    return totals if part.first else <V*> scratch.turned
+
+
+cdef inline void add_part(V* totals, const Plan* p, const Part* part, Scratch* scratch, Py_ssize_t n) noexcept nogil:
+    """Adds a tile's part of the sum, n vectors, to its totals, which their errors follow."""
+    cdef V* errors = totals + p.tile_sums * p.woven
+    if part.first:
+        memset(errors, 0, n * sizeof(V))
+    else:
+        add_block(totals, errors, <const V*> scratch.turned, n)
+    if part.last:
+        compensate(totals, errors, n)
 
 
 # ---------------------------------------------------------------- which taps a tile needs
@@ -196,13 +217,15 @@ cdef void tile_filters(V* sums, const Plan* p, const Block* b, const Part* part,
     """A few pixels, of each phase of columns, by a panel of vectors of filters: [pixel][phase][vector]."""
     cdef Py_ssize_t columns = width // p.lanes, results = place.pixels * p.woven, phase
     cdef char** out = scratch.out + place.index * p.woven
+    cdef V* to = place_of_part(sums, part, scratch)
     cdef Factors f
     f.patch, f.at = part.x, scratch.at + place.index
     f.inner, f.n_inner, f.weights = scratch.inner, part.inner, weights
     for phase in range(p.woven):
         f.taps = taps_of(p, part, scratch, place, phase, &f.n_taps)
-        sum_filters(sums + phase * columns, p.woven * columns * sizeof(V), not part.first, &f, &part.ahead,
-                    place.pixels, columns)
+        sum_filters(to + phase * columns, p.woven * columns * sizeof(V), &f, &part.ahead, place.pixels, columns)
+    if p.in_parts:
+        add_part(sums, p, part, scratch, results * columns)
     if part.last:
         finish(sums, &p.epilogue, b.group, place.bank, filter, results, columns, False)
         store_pixels(sums, &p.epilogue, scratch.turned, out, filter, results, columns)
@@ -232,11 +255,11 @@ cdef inline void sum_phases(V* sums, Py_ssize_t step, const Plan* p, Part* part,
         f.taps = taps_of(p, part, scratch, place, phase, &f.n_taps)
         if part.copied != NULL:
             f.patch, f.inner = part.copied, scratch.in_x
-            sum_and_copy_pixels(sums + phase * columns, step, not part.first, &f, &part.ahead, scratch.patch)
+            sum_and_copy_pixels(sums + phase * columns, step, &f, &part.ahead, scratch.patch)
             part.copied = NULL
         else:
             f.patch, f.inner = part.x, scratch.inner
-            sum_pixels(sums + phase * columns, step, not part.first, &f, &part.ahead, width, columns)
+            sum_pixels(sums + phase * columns, step, &f, &part.ahead, width, columns)
         part.ahead.results += columns * sizeof(V)
 
 
@@ -246,13 +269,16 @@ cdef void tile_pixels(V* sums, const Plan* p, const Block* b, Part* part, Scratc
     cdef Py_ssize_t columns = (place.pixels + p.lanes - 1) // p.lanes, step = p.woven * columns * sizeof(V)
     cdef bint plain = is_plain(p, place, columns)
     cdef char* out = scratch.out[place.index * p.woven]
+    cdef V* to = place_of_part(sums, part, scratch)
     cdef Rows rows
-    part.ahead.results, part.ahead.step = <char*> sums, step
+    part.ahead.results, part.ahead.step = <char*> to, step
     if part.last and p.epilogue.store_in_place:
         part.ahead.results, part.ahead.step = out + filter_offset(p.s, filter), p.s.out_filter
     if plain:    # stored where they belong at once
-        sums, step = <V*> part.ahead.results, part.ahead.step
-    sum_phases(sums, step, p, part, scratch, place, weights, width, columns)
+        to, step = <V*> part.ahead.results, part.ahead.step
+    sum_phases(to, step, p, part, scratch, place, weights, width, columns)
+    if p.in_parts:
+        add_part(sums, p, part, scratch, width * p.woven * columns)
     if part.last and not plain:
         rows = rows_of(p, b, place)
         finish(sums, &p.epilogue, b.group, place.bank, filter, width, p.woven * columns, True)
@@ -261,12 +287,12 @@ cdef void tile_pixels(V* sums, const Plan* p, const Block* b, Part* part, Scratc
 
 cdef V* add_tile(V* sums, const Plan* p, const Block* b, Part* part, Scratch* scratch, const Place* place,
                  const char* weights, Py_ssize_t filter, Py_ssize_t width) noexcept nogil:
-    """Adds a part of the sum to one tile. Returns where the next one's sums are."""
+    """Adds a part of the sum to one tile. Returns where the next one's totals are."""
     if p.along_pixels:
         tile_pixels(sums, p, b, part, scratch, place, weights, filter, width)
     else:
         tile_filters(sums, p, b, part, scratch, place, weights, filter, width)
-    return sums + MAX_VECTORS * p.woven if p.in_parts else sums
+    return sums + 2 * p.tile_sums * p.woven if p.in_parts else sums
 
 
 # ---------------------------------------------------------------- products of matrices: what a tile sees is copied

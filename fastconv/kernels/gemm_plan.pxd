@@ -10,7 +10,7 @@ from fastconv.kernels.layer cimport Layer
 from fastconv.kernels.lines cimport BOOL, same_bits
 from fastconv.kernels.patch cimport Cut, Patch, cut_of, elements_met, first_met, outer_taps, patch_of, terms_of
 from fastconv.kernels.problem cimport FILL
-from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS
+from fastconv.kernels.simd cimport FILTER_COLUMNS, FILTER_ROWS, PAIRS, PIXEL_COLUMNS, PIXEL_ROWS, THIN_ROWS
 from fastconv.kernels.tile cimport MAX_VECTORS, Tap, rows_of_tile
 
 cdef enum:
@@ -21,7 +21,7 @@ cdef enum:
     # pixel fall into one set of the cache, 1.16
     SAMPLE = 32 * 1024
     PIXELS = 896               # outputs of a block, over all of which a panel of weights is used
-    SUMS = 1024 * 1024         # bytes of sums that wait between parts, at most
+    SUMS = 1024 * 1024         # bytes of totals that wait between parts, and as many of their errors
     # times as much of x and of outputs where all banks are packed for each block: 8x8 tiles of 64 to 64 3x3 at 56 x 56
     # take half the time, 12x12 two fifths
     BANKED = 4
@@ -41,6 +41,7 @@ cdef struct Plan:
     Py_ssize_t padded_filters  # whole vectors of them
     Py_ssize_t panel           # filters of a tile at most
     Py_ssize_t tile_rows       # and pixels, if vectors run along filters
+    Py_ssize_t tile_sums       # vectors of a tile, of one phase, at most
     Cut cut                    # the largest part of a sum
     Py_ssize_t terms           # of a whole sum
     Patch patch
@@ -69,7 +70,7 @@ cdef struct Scratch:
     char* patch
     char* weights
     char* sums
-    char* turned               # a tile transposed, or its phases woven
+    char* turned               # a tile transposed, or its phases woven; before that, its part of the sum
     Place* places              # of the block's tiles
     Py_ssize_t* first_place    # of each bank
     Py_ssize_t* at             # by pixel (by tile, along pixels): where it is in the patch
@@ -146,7 +147,7 @@ cdef inline void cut_pixels(Plan* p) noexcept nogil:
 
 
 cdef inline void cut_filters(Plan* p) noexcept nogil:
-    """All filters at once, unless the sums that wait between parts would be too many."""
+    """All filters at once, unless the totals that wait between parts would be too many."""
     cdef Py_ssize_t most = p.padded_filters
     if p.in_parts:
         most = min(most, max(1, SUMS // (pixels_of(&p.grid) * p.row_phases * p.woven * p.size * p.panel)) * p.panel)
@@ -155,15 +156,15 @@ cdef inline void cut_filters(Plan* p) noexcept nogil:
 
 cdef inline Py_ssize_t tiles(const Plan* p) noexcept nogil:
     """Tiles of a block at most."""
-    cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel + 3, wide = PIXEL_COLUMNS * p.lanes
-    if p.along_pixels:    # one more where whole vectors are copied
-        return panels * p.row_phases * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
+    cdef Py_ssize_t panels = (p.grid.filters_at_once + p.panel - 1) // p.panel, wide = PIXEL_COLUMNS * p.lanes
+    if p.along_pixels:    # the last panel may be cut in three; one tile more where whole vectors are copied
+        return (panels + 2) * p.row_phases * p.grid.items * p.grid.rows * ((p.grid.columns + wide - 1) // wide + 1)
     return panels * p.row_phases * (pixels_of(&p.grid) // FILTER_ROWS + 3 * p.banks)
 
 
 cdef inline Py_ssize_t sums_of(const Plan* p) noexcept nogil:
-    """Bytes of a tile's sums, or of all that wait between parts."""
-    return MAX_VECTORS * p.woven * p.lanes * p.size * (tiles(p) if p.in_parts else 1)
+    """Bytes of a tile's sums, or of all totals that wait between parts, with their errors."""
+    return p.tile_sums * p.woven * p.lanes * p.size * (2 * tiles(p) if p.in_parts else 1)
 
 
 cdef inline void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
@@ -191,6 +192,8 @@ cdef inline Plan planned(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint
     p.row_phases, p.woven = s.up[axis - 1], s.up[axis]
     p.panel = PIXEL_ROWS if along_pixels else share((p.grid.filters + lanes - 1) // lanes, FILTER_COLUMNS) * lanes
     p.tile_rows = THIN_ROWS if p.panel == lanes else FILTER_ROWS
+    p.tile_sums = (PIXEL_ROWS * PIXEL_COLUMNS if along_pixels
+                   else max(THIN_ROWS, 2 * PAIRS) if p.panel == lanes else FILTER_ROWS * (p.panel // lanes))
     p.padded_filters = p.grid.filters if along_pixels else whole(p.grid.filters, lanes)
     if along_pixels and workers == 1:    # several are better served by equal blocks
         p.grid.tile = PIXEL_COLUMNS * lanes

@@ -91,6 +91,15 @@ cdef extern from * nogil:
       #define FC_PART(name, T) \\
         static CYTHON_INLINE T name(const char* at, Py_ssize_t bytes) { (void) bytes; return *(const T*) at; }
     #endif
+    #if (defined(__GNUC__) || defined(__clang__)) && !defined(FC_NO_VECTORS)
+      #define FC_FINITE(name, T, bits) \\
+        static CYTHON_INLINE T name(T v) { return (T) ((bits) v & (bits) (v - v == 0)); }
+    #else
+      #define FC_FINITE(name, T, bits) static CYTHON_INLINE T name(T v) { return v - v == 0 ? v : 0; }
+    #endif
+    FC_FINITE(fc_finite_float, vfloat, vint32)
+    FC_FINITE(fc_finite_double, vdouble, vint64)
+    static CYTHON_INLINE long double fc_finite_longdouble(long double v) { return v - v == 0 ? v : 0; }
     FC_PART(fc_part_bool, vbool)
     FC_PART(fc_part_16, vint16)
     FC_PART(fc_part_32, vint32)
@@ -186,6 +195,10 @@ cdef extern from * nogil:
     vfloat zip_high_float "fc_zip_high_float"(vfloat a, vfloat b)
     vdouble zip_low_double "fc_zip_low_double"(vdouble a, vdouble b)
     vdouble zip_high_double "fc_zip_high_double"(vdouble a, vdouble b)
+    # a vector with zeros in place of what is not finite
+    vfloat finite_float "fc_finite_float"(vfloat v)
+    vdouble finite_double "fc_finite_double"(vdouble v)
+    vlongdouble finite_longdouble "fc_finite_longdouble"(vlongdouble v)
     # a vector of memory with zeros in place of all but its first elements
     vbool first_bool "fc_part_bool"(const char* at, Py_ssize_t bytes)
     vint16 first_16 "fc_part_16"(const char* at, Py_ssize_t bytes)
@@ -272,6 +285,18 @@ cdef inline V multiply_add_vectors(V total, V a, V b) noexcept nogil:
         return total | (a & b)
     else:
         return total + a * b
+
+
+cdef inline V finite_or_zero(V v) noexcept nogil:
+    """A vector with zeros in place of what is not finite."""
+    if V is vfloat:
+        return finite_float(v)
+    elif V is vdouble:
+        return finite_double(v)
+    elif V is vlongdouble:
+        return finite_longdouble(v)
+    else:
+        return v
 
 
 cdef inline void add_elements(V* like, char* to, Py_ssize_t to_step, const char* values, Py_ssize_t step,

@@ -62,7 +62,7 @@ cdef inline void add_term(V* total, const char* const* row, Py_ssize_t offset, P
 cdef inline void tile_of(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead, char* copy,
                          const int rows, const int columns, const int run, const bint along_pixels,
                          const bint copies) noexcept nogil:
-    """Adds a part of the sum to rows x columns vectors, whose rows are `step` bytes apart.
+    """A part of the sums of rows x columns vectors, whose rows are `step` bytes apart, added to them if `resumed`.
 
     Rows are pixels, or runs of them that are evenly spaced in the patch, and columns vectors of filters; or rows are
     filters and columns vectors of pixels. On the way all but thin tiles ask for memory `ahead`; and with `copies`, the
@@ -158,15 +158,15 @@ cdef inline void tile_along_filters(V* sums, Py_ssize_t step, bint resumed, cons
     else: tile_rows(sums, step, resumed, f, ahead, rows, 1, False)
 
 
-cdef inline void tile_along_pixels(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead,
-                                   Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+cdef inline void tile_along_pixels(V* sums, Py_ssize_t step, const Factors* f, const Ahead* ahead, Py_ssize_t rows,
+                                   Py_ssize_t columns) noexcept nogil:
     """The same of filters and vectors of pixels."""
-    if columns == 3 and PIXEL_COLUMNS >= 3: tile_rows(sums, step, resumed, f, ahead, rows, 3, True)
-    elif columns == 2: tile_rows(sums, step, resumed, f, ahead, rows, 2, True)
-    else: tile_rows(sums, step, resumed, f, ahead, rows, 1, True)
+    if columns == 3 and PIXEL_COLUMNS >= 3: tile_rows(sums, step, False, f, ahead, rows, 3, True)
+    elif columns == 2: tile_rows(sums, step, False, f, ahead, rows, 2, True)
+    else: tile_rows(sums, step, False, f, ahead, rows, 1, True)
 
 
-cdef inline void whole_tile_along_pixels(V* sums, Py_ssize_t step, bint resumed, const Factors* f, const Ahead* ahead,
+cdef inline void whole_tile_along_pixels(V* sums, Py_ssize_t step, const Factors* f, const Ahead* ahead,
                                          char* copy) noexcept nogil:
     """Of a product of matrices: its pixels, of all terms, are left at `copy` on the way."""
-    tile_of(sums, step, resumed, f, ahead, copy, PIXEL_ROWS, PIXEL_COLUMNS, 1, True, True)
+    tile_of(sums, step, False, f, ahead, copy, PIXEL_ROWS, PIXEL_COLUMNS, 1, True, True)
