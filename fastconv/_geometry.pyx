@@ -21,6 +21,10 @@ cnp.import_array()
 cdef enum:
     FULL, SAME, VALID
 
+cdef enum:
+    NARROW = 64                # bytes of a row of outputs that fill no vector: 2 to 50 times the time of long rows
+    LONG = 64                  # outputs along an axis that is worth taking for the rows instead
+
 cdef dict MODES = {"full": FULL, "same": SAME, "valid": VALID}
 cdef dict BOUNDARIES = {"fill": FILL, "wrap": WRAP, "symm": SYMMETRIC, "symmetric": SYMMETRIC,
                         "reflect": REFLECT, "edge": EDGE,
@@ -349,21 +353,47 @@ cdef void write_into(Problem p, cnp.ndarray out):
         s.out_stride[i + s.rank - out.ndim] = out.strides[i]
 
 
-cdef int set_out(Problem p, object out, cnp.ndarray a, cnp.ndarray b) except -1:
+cdef int set_out(Problem p, object out, cnp.ndarray a, cnp.ndarray b, object order) except -1:
     cdef Sliding* s = &p.sliding
     cdef int rank = a.ndim, front = s.rank - rank, i
     cdef Py_ssize_t itemsize = (<cnp.dtype> p.dtype).itemsize
     if product(s.out_size + front, rank, itemsize) >= MOST_BYTES:
         check_size(tuple([s.out_size[i + front] for i in range(rank)]), itemsize, "in1` and `in2", "the result")
-    if out is None:
+    if out is None and order is None:
         write_into(p, cnp.PyArray_EMPTY(
             rank, <cnp.npy_intp*> s.out_size + front, (<cnp.dtype> p.dtype).type_num, 0))
-    else:
-        shape = tuple([s.out_size[i + front] for i in range(rank)])
+        return 0
+    shape = tuple([s.out_size[i + front] for i in (range(rank) if order is None else p.back)])
+    if out is not None:
         check_out(out, shape, p.dtype)
         p.result = out
-        write_into(p, out if computes_into(out, p.dtype, a, b) else np.empty(shape, p.dtype))
+    y = out if out is not None and computes_into(out, p.dtype, a, b) else np.empty(shape, p.dtype)
+    p.in_out = y is out
+    write_into(p, y if order is None else y.transpose(order))
     return 0
+
+
+cdef tuple along_rows(cnp.ndarray x, cnp.ndarray kernel, int mode, Py_ssize_t size):
+    """An order of the axes with the longest one last, if rows of outputs, `size` bytes each, fill no vector.
+
+    By shapes and the dtype alone, so that bits do not depend on strides. None: the order stays.
+    """
+    cdef int last = x.ndim - 1, longest = 0, i
+    if last < 1 or outputs(x, kernel, last, mode) >= NARROW // size:
+        return None
+    for i in range(last):
+        if outputs(x, kernel, i, mode) >= outputs(x, kernel, longest, mode):
+            longest = i
+    if outputs(x, kernel, longest, mode) < LONG:
+        return None
+    order = list(range(last + 1))
+    order.append(order.pop(longest))
+    return tuple(order)
+
+
+cdef inline Py_ssize_t outputs(cnp.ndarray x, cnp.ndarray kernel, int axis, int mode):
+    """How many there are along an axis, roughly: sizes are not checked yet."""
+    return x.shape[axis] + (kernel.shape[axis] if mode == FULL else -kernel.shape[axis] if mode == VALID else 0)
 
 
 cdef bint all_finite(cnp.ndarray a):
@@ -412,8 +442,12 @@ def sliding(in1, in2, mode, boundary, fillvalue, out, dtype, bint convolve, bint
     p.reverse_kernel = convolve or p.conjugate_x
     if rank == 0:
         x, kernel = x.reshape(1), kernel.reshape(1)
+    order = along_rows(x, kernel, m, SIZE[p.sliding.element])
+    if order is not None:
+        x, kernel = x.transpose(order), kernel.transpose(order)
+        p.back = tuple([order.index(axis) for axis in range(rank)])
     set_sizes(&p.sliding, x, kernel, m, planar and not convolve)
-    set_out(p, out, a, b)
+    set_out(p, out, a, b, order)
     read_from(p, x if reads_by_lines(x, p.dtype) else cast(x, p.dtype),
               kernel if reads_by_lines(kernel, p.dtype) else cast(kernel, p.dtype))
     if cnp.PyArray_SIZE(p.out) and cnp.PyArray_SIZE(p.given_kernel):

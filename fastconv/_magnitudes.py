@@ -31,6 +31,7 @@ _reduce = kernels("pool").reduce
 
 _REACH = 3                    # times log2(taps): transforms alone err by less than 2 eps times the largest element
 _ROUNDS = 3                   # of setting elements aside, each of which may show others that stand out
+_MOST_ASIDE = 256             # elements: their products are added one after the other, each with its own rounding
 _ADDED_SECONDS = 5e-6         # what adding an element's products costs in Python,
 _BOX_SECONDS = 30e-6          # and what a box of outputs does that is summed directly
 _PRODUCT_SECONDS = 1e-9       # an element's products, one by one
@@ -259,7 +260,7 @@ class _Stretch:
         self.given, self.known = x, []    # outputs that are known to be a value: pairs of a mask and the value
         self.aside: list[tuple[tuple[int, ...], object]] = []
         taps = prod(windows.taps)
-        self.room = int(transform.seconds / (_ADDED_SECONDS + _PRODUCT_SECONDS * taps)) + 1
+        self.room = min(_MOST_ASIDE, int(transform.seconds / (_ADDED_SECONDS + _PRODUCT_SECONDS * taps)) + 1)
         self.reach = reach(windows.taps)
         self.output_seconds = transform.product_seconds * (taps + 8)
 

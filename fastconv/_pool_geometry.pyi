@@ -1,5 +1,6 @@
 from typing import Any, final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastconv.kernels.pooling import Pooling
@@ -68,6 +69,9 @@ def adaptive_max_pool(
     dtype: Any,
     rank: int,
 ) -> tuple[list[Pooling], NDArray[Any], NDArray[Any] | None]: ...
+def largest_within(
+    x: NDArray[Any], tables: list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+) -> tuple[Pooling, NDArray[Any]]: ...
 def sum_pool(
     x: Any,
     kernel_size: Any,

@@ -151,7 +151,7 @@ def test_nothing_outside_is_touched():
 
 
 def depthwise_layers(dtype, seed=0):
-    """One channel a group, channels around whole vectors, rows around tiles of 8 and of 4 pixels, any rank and steps."""
+    """One channel a group, channels around whole vectors, rows around tiles of 8 and of 4 pixels, any rank and step."""
     rng = np.random.default_rng(seed)
     lanes = 64 // np.dtype(dtype).itemsize
     channels = [lanes + d for d in (-1, 0, 1)] + [2 * lanes, 3 * lanes + 5]

@@ -37,6 +37,8 @@ cdef class Problem:
     cdef object given_kernel                 # `kernel` before it is reversed
     cdef bint reverse_kernel
     cdef readonly object out, result         # what is computed into; the caller's `out`, if there is one
+    cdef bint in_out                         # whether these are the same memory
+    cdef object back                         # the order of the axes of `out` in which they are the caller's, or None
     cdef readonly object dtype, fill         # of the computation; the border's value in that dtype
     cdef readonly str boundary               # numpy.pad's name for it
     cdef readonly double work                # products to sum, and 8 an output for its way through memory; 0: no sums

@@ -22,9 +22,10 @@ cdef class Problem:
 
     def finish(self):
         """What the caller gets, once `out` is computed."""
+        out = self.out if self.back is None else self.out.transpose(self.back)
         if self.result is None:
-            return self.out if self.out.ndim else self.out[()]
-        if self.result is not self.out:
+            return out if out.ndim else out[()]
+        if not self.in_out:
             with np.errstate(all="ignore"):
-                np.copyto(self.result, self.out, casting="same_kind")
+                np.copyto(self.result, out, casting="same_kind")
         return self.result
