@@ -31,6 +31,7 @@ cdef dict PADDING_MODES = {"zeros": FILL, "reflect": REFLECT, "replicate": EDGE,
 cdef dict LAYOUTS = {"channels_first": False, "channels_last": True}
 cdef dict ACTIVATIONS = {None: IDENTITY, "relu": RELU, "relu6": RELU6, "leaky_relu": LEAKY_RELU, "sigmoid": SIGMOID,
                          "tanh": TANH, "silu": SILU}
+cdef object MOST = 2**31    # of STEPS bits
 cdef object MOST_ALONG_AXIS = 2**62
 cdef double MOST_PACKED = 2.0**56    # bytes: whole vectors of filters, and a transform, take less than 64 times that
 # Strides whose phases are computed together: what a tile takes grows with it.
@@ -54,7 +55,7 @@ cdef object whole_number(object value, str name, Py_ssize_t least, int bits=STEP
         number = index(value)
     except TypeError:
         raise TypeError(f"`{name}` must be made of whole numbers, got {value!r}") from None
-    if number < least or number > 0 and number >> bits:
+    if number < least or number >= MOST and (bits == STEPS or number >> bits):
         raise ValueError(f"`{name}` must be at least {least} and less than 2**{bits}, got {number}")
     return number
 
@@ -128,7 +129,12 @@ cdef class Window:
 
     cdef int check_sizes(self, tuple sizes, str padded) except -1:
         """After this, sizes and what a window reaches over may be added."""
-        if max(sizes, default=0) >= MOST_ALONG_AXIS or max(self.extents(), default=0) >= MOST_ALONG_AXIS:
+        cdef double most = 0
+        cdef int i
+        for i in range(self.rank):
+            most = max(most, (<double> self.kernel[i] - 1) * <double> self.dilation[i] + 1)
+            most = max(most, <double> sizes[i])
+        if most >= 2.0**62:
             raise ValueError(f"`{self.name}`: array is too big: an axis{padded} and what a window reaches over must "
                              f"have less than 2**62 elements, got {sizes} and {self.extents()}")
         return 0

@@ -25,6 +25,7 @@ from fastconv.kernels.problem cimport FILL
 cnp.import_array()
 
 cdef tuple NO_ACTIVATION = (IDENTITY, 0.0)
+cdef object MOST_STEP = 2**62    # from one output of a bank to the next
 # What shares of a gradient by the input are added up in, where that is not its dtype.
 cdef dict SUMS = {"e": np.dtype(np.float32), "b": np.dtype(np.uint16), "B": np.dtype(np.uint16)}
 
@@ -38,6 +39,9 @@ cdef class Tiled:
     (..., groups, filters, *outputs).
     """
     def __init__(self, Window window, tuple tiles, int wanted):
+        if max([s * t for s, t in zip(window.stride, tiles)]) >= MOST_STEP:
+            raise ValueError("`stride`, times the tiles, must be less than 2**62 along each axis, got "
+                             f"{window.stride} for {tiles} tiles")
         self.window, self.tiles, self.wanted, self.rank = window, tiles, wanted, window.rank
         self.outputs = window.outputs()
         self.before, self.activation = window.before, NO_ACTIVATION

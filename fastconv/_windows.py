@@ -7,6 +7,8 @@ from itertools import product
 
 import numpy as np
 
+from fastconv.kernels.add import add
+
 
 def _within(i, n, padding_mode):
     """Of an axis of `n` elements, the one that index `i` of its continuation is copied from."""
@@ -78,7 +80,7 @@ def scatter_columns(columns, x, window):
     """Adds columns (..., C, *kernel, *outputs) to where they came from in x, which holds zeros."""
     with np.errstate(all="ignore"):
         for column, target in _pairs(x, columns, window, "zeros"):
-            target += column
+            add(target, column)
 
 
 def _add_along(target, values, positions, axis):

@@ -69,7 +69,7 @@ def test_equal_ranks_only(name, shapes):
     assert all(str(shape) in str(caught.value) for shape in shapes)
 
 
-@pytest.mark.parametrize("name", ["correlate", "convolve"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("method", ["bacon", None, 3])
 def test_method(name, method):
     with pytest.raises(ValueError, match="`method` must be one of 'auto', 'direct', 'fft', got"):
@@ -82,11 +82,6 @@ def test_extras_are_keyword_only(name):
     getattr(fastconv, name)(A, K, "full", *borders)
     with pytest.raises(TypeError, match="positional"):
         getattr(fastconv, name)(A, K, "full", *borders, None)
-
-
-def test_no_method_in_two_dimensions():
-    with pytest.raises(TypeError, match="method"):
-        fastconv.correlate2d(A, K, method="direct")
 
 
 def test_dtype_that_is_none():

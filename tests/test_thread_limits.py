@@ -163,7 +163,7 @@ def test_a_trial_leaves_nothing():
     before = len(os.listdir("/proc/self/task"))
     assert threads.startable(7, 0) == 7
     assert threads.startable(3, 2**16) == 3
-    assert len(os.listdir("/proc/self/task")) == before
+    assert len(os.listdir("/proc/self/task")) <= before    # those of other tests may end meanwhile
 
 
 @pytest.mark.parametrize(("value", "stack"), [

@@ -2,6 +2,15 @@ from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
 
+# Every kernel runs without the GIL. Before a parallel region Cython asks whether it is held, to release it; Python 3.11
+# always says yes in a process that has ever had a subinterpreter, and releasing what is not held ends the process.
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX < 0x030C0000
+      #define PyGILState_Check() 0
+    #endif
+    """
+
 # What an array's elements are. Complex arrays are two planes of one of these.
 cdef enum Element:
     BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT16, FLOAT32, FLOAT64, LONGDOUBLE, ELEMENTS
