@@ -21,7 +21,8 @@ from fastconv.kernels.compensated cimport (
     K_BLOCK, Extent, Part, add_block, compensate, k_block_of, next_part, part_from, rounds,
 )
 from fastconv.kernels.depthwise_last cimport (
-    LastPlan, LastScratch, last_block, last_plan, last_scratch, last_scratch_bytes, pack_groups, runs_along_groups,
+    LastPlan, LastScratch, last_block, last_plan, last_scratch, last_scratch_bytes, long_block, pack_groups,
+    runs_along_groups, weights_are_finite,
 )
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer
 from fastconv.kernels.lines cimport (
@@ -353,7 +354,10 @@ cdef void pack(const Layer* s, Py_ssize_t size, char* to) noexcept nogil:
 cdef void block_of_groups(V* like, const LastPlan* p, Py_ssize_t index, const char* weights,
                           LastScratch* scratch) noexcept nogil:
     """Compiled once, not inline where it is called."""
-    last_block(like, p, index, weights, scratch)
+    if p.in_blocks:
+        long_block(like, p, index, scratch)
+    else:
+        last_block(like, p, index, weights, scratch)
 
 
 cdef int run_along_groups(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
@@ -368,9 +372,12 @@ cdef int run_along_groups(V* like, const Layer* s, Py_ssize_t workers) noexcept 
     if memory == NULL:
         return -1
     weights = aligned(memory)
-    for i in range(s.filters):
-        pack_groups(&p, i, weights + i * p.weight_bytes)
-    p.skips_padding = s.boundary == FILL and all_finite(s.element, weights, s.filters * p.weight_bytes // p.size)
+    if not p.in_blocks:
+        for i in range(s.filters):
+            pack_groups(&p, i, weights + i * p.weight_bytes)
+    p.skips_padding = s.boundary == FILL and (
+        weights_are_finite(s) if p.in_blocks
+        else all_finite(s.element, weights, s.filters * p.weight_bytes // p.size))
     if workers == 1:
         scratch = last_scratch(&p, weights + weight_bytes)
         for i in range(p.blocks):
