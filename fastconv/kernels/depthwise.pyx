@@ -34,7 +34,7 @@ from fastconv.kernels.simd cimport (
     COLUMNS, V, ZEROS, add_spread, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.slide cimport SLIDE_ROWS as ROWS, pass_kernel, pass_rows
-from fastconv.kernels.weights cimport all_finite, pack_panel
+from fastconv.kernels.weights cimport all_finite, outer_offset, pack_panel
 
 cdef enum:
     MAX_VECTORS = 16           # a tile's sums
@@ -340,12 +340,28 @@ cdef inline bint packed_already(const Layer* s) noexcept nogil:
     return (s.filters == 1 or s.weight_filter == size) and (s.groups == 1 or s.weight_group == s.filters * size)
 
 
+cdef char* pack_rows(const Layer* s, Py_ssize_t size, const char* weights, char* to) noexcept nogil:
+    """A filter of real numbers, row by row. Returns where the next one goes."""
+    cdef line_copy copy = line_copier(s.weight_element, s.element)
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t outer, row
+    for outer in range(outer_taps(s)):
+        for row in range(s.kernel_size[axis - 1]):
+            copy(to, size, weights + outer_offset(s, outer) + row * s.weight_stride[axis - 1], s.weight_stride[axis],
+                 s.kernel_size[axis])
+            to += s.kernel_size[axis] * size
+    return to
+
+
 cdef void pack(const Layer* s, Py_ssize_t size, char* to) noexcept nogil:
     """[group][filter][plane][outer tap][row][column]."""
     cdef Cut cut = Cut(0, 1, 0, outer_taps(s), 0, s.kernel_size[s.rank - 2], 0, s.kernel_size[s.rank - 1])
     cdef Py_ssize_t group, f
     for group in range(s.groups):
         for f in range(s.filters * s.planes):
+            if s.planes == 1:
+                to = pack_rows(s, size, s.weight + group * s.weight_group + f * s.weight_filter, to)
+                continue
             for cut.channel in range(s.planes):
                 pack_panel(s, size, group * s.weight_group, &cut, f, 1, to)
                 to += cut.outers * cut.rows * cut.columns * size

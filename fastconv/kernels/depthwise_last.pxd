@@ -4,11 +4,11 @@
 
 Vectors run along the groups. A tile of a few pixels by a few vectors, a chunk, stays in registers while the taps pass
 by; what it meets is read where it is in x, or, on a border of zeros, from zeros. Weights are packed
-[filter][chunk][tap][vector], with the bias behind the taps. Where groups do not fill the last vector, it is moved back over its neighbour:
-the same bits.
+[filter][chunk][tap][vector], with the bias behind the taps; those of long sums are read where they are. Where groups do
+not fill the last vector, it is moved back over its neighbour: the same bits.
 
 Sums run in the order of `depthwise`, outer taps, rows, columns, and leave out the same rows that lie on padding; so the
-bits are the same. Inline, for each build's vectors.
+bits are the same; long ones in the same K blocks (see compensated.pxd). Inline, for each build's vectors.
 """
 from libc.string cimport memset
 
@@ -441,7 +441,6 @@ cdef inline void sum_blocks(V* totals, const LastPlan* p, Terms* t, Py_ssize_t i
                             Py_ssize_t pixels, Py_ssize_t columns, LastScratch* scratch) noexcept nogil:
     """Some pixels of a few rows, K block by K block: what one reads stays in cache for all rows."""
     cdef Py_ssize_t n = pixels * columns, r
-    cdef const char* weights = t.weights
     cdef V* errors = totals + ROWS * PIXELS * CHUNK
     cdef V* sums = totals
     cdef Part at = Part(0, 0, 0, p.k_block)
@@ -560,7 +559,8 @@ cdef inline LastPlan last_plan(const Layer* s, Py_ssize_t size, Py_ssize_t lanes
 
 cdef inline Py_ssize_t last_scratch_bytes(const LastPlan* p) noexcept nogil:
     """A worker's."""
-    return ((2 * (WIDE * CHUNK + 1) + 3 * ROWS * PIXELS * CHUNK) * p.lanes * p.size + ROWS * p.lines * <Py_ssize_t> sizeof(Line)
+    return ((2 * (WIDE * CHUNK + 1) + 3 * ROWS * PIXELS * CHUNK) * p.lanes * p.size
+            + ROWS * p.lines * <Py_ssize_t> sizeof(Line)
             + p.kw * PIXELS * <Py_ssize_t> sizeof(Py_ssize_t) + 64) // 64 * 64
 
 
