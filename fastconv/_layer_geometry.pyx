@@ -38,6 +38,7 @@ cdef Py_ssize_t MOST_WOVEN = 8
 # Columns of an image that is seen as one row: fewer than fill a vector. And taps, as many as `depthwise` takes.
 cdef Py_ssize_t MOST_NARROW = 16
 cdef Py_ssize_t MOST_TAPS = 1024
+cdef Py_ssize_t FEW_WEIGHTS = 2048
 # Channels and filters of a group with a weight gradient that wants them one by one: of 2 to 32 samples with 256 groups
 # at 64 x 64 it takes a fortieth of the time.
 cdef Py_ssize_t FEW_CHANNELS = 4
@@ -549,6 +550,20 @@ cdef tuple transposed_sizes(tuple sizes, tuple kernel, stride, padding, dilation
     return usual
 
 
+cdef bint all_finite(cnp.ndarray a):
+    """Of numbers that are not whole. Small arrays without NumPy, whose two calls take a few microseconds."""
+    cdef const float* values = <const float*> cnp.PyArray_DATA(a)
+    cdef Py_ssize_t i
+    cdef float zero = 0
+    if cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT or cnp.PyArray_SIZE(a) > FEW_WEIGHTS or not (
+            cnp.PyArray_ISALIGNED(a) and cnp.PyArray_ISNOTSWAPPED(a)
+            and (cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_C_CONTIGUOUS(a.swapaxes(1, 2)))):
+        return np.isfinite(a).all()
+    for i in range(cnp.PyArray_SIZE(a)):
+        zero += values[i] * 0
+    return zero == 0
+
+
 cdef class Transposed:
     """A transposed layer, checked, of views x (..., groups, channels, *spatial), weight (groups, filters, channels,
     *kernel) and out (..., groups, filters, *outputs), and a bias (groups * filters) of its own."""
@@ -579,15 +594,21 @@ cdef class Transposed:
 
     cpdef bint finite(self):
         """Whether products of the weight with zeros of a border are zeros."""
-        return self.weight.dtype.kind not in "fc" or bool(np.isfinite(self.weight).all())
+        return self.weight.dtype.kind not in "fc" or all_finite(self.weight)
 
     cpdef bint covers(self, str how):
         """Whether `layers` computes all outputs: those of a phase without taps it leaves out."""
         cdef int i
+        cdef Py_ssize_t stride
+        if how == "inside":
+            return False
         for i in range(self.window.rank):
-            if not (how == "woven" and self.weaves(i)) and (
-                    how == "inside" or outputs_of(self.phases(i), self.sizes[i]) < self.sizes[i]):
-                return False
+            stride = self.window.stride[i]
+            if stride == 1 or how == "woven" and self.weaves(i):
+                continue
+            if self.window.dilation[i] > 1 or self.weight.shape[3 + i] < stride:
+                if outputs_of(self.phases(i), self.sizes[i]) < self.sizes[i]:
+                    return False
         return True
 
     def fill(self):
