@@ -57,7 +57,8 @@ def conv_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1,
 
     Notes
     -----
-    Where the padding copies elements, the gradient of the padded input is an array besides.
+    Where the padding copies elements, the gradient of the padded input, or of what windows hold if that is less, is an
+    array besides.
 
     References
     ----------
@@ -414,8 +415,8 @@ def tiled_conv_input(input_size, weight, grad_output, stride=1, padding=0, dilat
 
     Notes
     -----
-    Where the padding copies elements, the gradient of the padded input is an array besides; so are the sums where
-    hardly any outputs share a bank and the result is float16 or of 8-bit integers.
+    Where the padding copies elements, the gradient of the padded input, or of what windows hold if that is less, is an
+    array besides; so are the sums where hardly any outputs share a bank and the result is float16 or of 8-bit integers.
 
     Examples
     --------

@@ -382,10 +382,10 @@ def conv_transpose(x, weight, bias=None, stride=1, padding=0, output_padding=0, 
     Notes
     -----
     The zeros that drawings of this layer put between the inputs [2]_ are neither stored nor multiplied: the outputs
-    are computed as plain layers, one for each remainder modulo `stride`, which share the kernel's taps among them.
-    These see zeros beyond the ends of `x`, so that an infinite weight may give NaN near the ends of the result. Bits,
-    threads and memory are as in `conv`; only a `padding_mode` other than ``'zeros'`` takes an array of the padded size
-    besides.
+    are computed as plain layers, one for each remainder modulo `stride`, which share the kernel's taps among them;
+    with wide strides, neighbouring columns are filters of one. Outputs that meet no input are filled. A tap that meets
+    no input contributes nothing, whatever its weight. Bits, threads and memory are as in `conv`; only a `padding_mode`
+    other than ``'zeros'`` takes an array of the padded size, or of what the windows hold if that is less, besides.
 
     References
     ----------

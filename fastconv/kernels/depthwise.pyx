@@ -21,7 +21,8 @@ from fastconv.kernels.compensated cimport (
     K_BLOCK, Extent, Part, add_block, compensate, k_block_of, next_part, part_from, rounds,
 )
 from fastconv.kernels.depthwise_last cimport (
-    LastPlan, LastScratch, last_block, last_plan, last_scratch, last_scratch_bytes, pack_groups, runs_along_groups,
+    LastPlan, LastScratch, last_block, last_plan, last_scratch, last_scratch_bytes, long_block, pack_groups,
+    runs_along_groups, weights_are_finite,
 )
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer
 from fastconv.kernels.lines cimport (
@@ -33,7 +34,7 @@ from fastconv.kernels.simd cimport (
     COLUMNS, V, ZEROS, add_spread, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.slide cimport SLIDE_ROWS as ROWS, pass_kernel, pass_rows
-from fastconv.kernels.weights cimport all_finite, pack_panel
+from fastconv.kernels.weights cimport all_finite, outer_offset, pack_panel
 
 cdef enum:
     MAX_VECTORS = 16           # a tile's sums
@@ -339,12 +340,28 @@ cdef inline bint packed_already(const Layer* s) noexcept nogil:
     return (s.filters == 1 or s.weight_filter == size) and (s.groups == 1 or s.weight_group == s.filters * size)
 
 
+cdef char* pack_rows(const Layer* s, Py_ssize_t size, const char* weights, char* to) noexcept nogil:
+    """A filter of real numbers, row by row. Returns where the next one goes."""
+    cdef line_copy copy = line_copier(s.weight_element, s.element)
+    cdef int axis = s.rank - 1
+    cdef Py_ssize_t outer, row
+    for outer in range(outer_taps(s)):
+        for row in range(s.kernel_size[axis - 1]):
+            copy(to, size, weights + outer_offset(s, outer) + row * s.weight_stride[axis - 1], s.weight_stride[axis],
+                 s.kernel_size[axis])
+            to += s.kernel_size[axis] * size
+    return to
+
+
 cdef void pack(const Layer* s, Py_ssize_t size, char* to) noexcept nogil:
     """[group][filter][plane][outer tap][row][column]."""
     cdef Cut cut = Cut(0, 1, 0, outer_taps(s), 0, s.kernel_size[s.rank - 2], 0, s.kernel_size[s.rank - 1])
     cdef Py_ssize_t group, f
     for group in range(s.groups):
         for f in range(s.filters * s.planes):
+            if s.planes == 1:
+                to = pack_rows(s, size, s.weight + group * s.weight_group + f * s.weight_filter, to)
+                continue
             for cut.channel in range(s.planes):
                 pack_panel(s, size, group * s.weight_group, &cut, f, 1, to)
                 to += cut.outers * cut.rows * cut.columns * size
@@ -353,7 +370,10 @@ cdef void pack(const Layer* s, Py_ssize_t size, char* to) noexcept nogil:
 cdef void block_of_groups(V* like, const LastPlan* p, Py_ssize_t index, const char* weights,
                           LastScratch* scratch) noexcept nogil:
     """Compiled once, not inline where it is called."""
-    last_block(like, p, index, weights, scratch)
+    if p.in_blocks:
+        long_block(like, p, index, scratch)
+    else:
+        last_block(like, p, index, weights, scratch)
 
 
 cdef int run_along_groups(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
@@ -368,9 +388,12 @@ cdef int run_along_groups(V* like, const Layer* s, Py_ssize_t workers) noexcept 
     if memory == NULL:
         return -1
     weights = aligned(memory)
-    for i in range(s.filters):
-        pack_groups(&p, i, weights + i * p.weight_bytes)
-    p.skips_padding = s.boundary == FILL and all_finite(s.element, weights, s.filters * p.weight_bytes // p.size)
+    if not p.in_blocks:
+        for i in range(s.filters):
+            pack_groups(&p, i, weights + i * p.weight_bytes)
+    p.skips_padding = s.boundary == FILL and (
+        weights_are_finite(s) if p.in_blocks
+        else all_finite(s.element, weights, s.filters * p.weight_bytes // p.size))
     if workers == 1:
         scratch = last_scratch(&p, weights + weight_bytes)
         for i in range(p.blocks):
