@@ -192,7 +192,7 @@ cdef tuple activated(object activation, cnp.dtype dtype):
 
 cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtype):
     """The bias in the type computed with, [bank][group][plane][filter], and a vector's room behind each bank's."""
-    cdef cnp.ndarray values = bias.astype(dtype)
+    cdef cnp.ndarray values = bias.astype(dtype, order="C")    # in which parts and banks follow each other
     banks = prod((<object> bias).shape[:bias.ndim - 1])
     if dtype.char == "e":
         values = values.astype(np.float32)

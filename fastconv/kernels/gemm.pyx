@@ -21,6 +21,8 @@ The sum is cut into parts, K blocks whose weights and patch stay in the caches. 
 to the totals, which wait in scratch, with compensation (see compensated.pxd). Every output is summed in the order of t,
 whatever the tile, the block or the worker.
 """
+import numpy as np
+
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -43,7 +45,7 @@ from fastconv.kernels.simd cimport (
 from fastconv.kernels.tile cimport (
     LINE, Ahead, Factors, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
 )
-from fastconv.kernels.weights cimport pack_panel
+from fastconv.kernels.weights cimport all_finite, pack_panel
 
 cdef enum:
     FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
@@ -509,6 +511,24 @@ def packed(Convolution problem, Py_ssize_t workers):
     if weights.memory == NULL:
         raise MemoryError("no memory to pack the weights")
     return weights
+
+
+cdef Py_ssize_t element_bytes(int element):
+    """Of an element that `all_finite` knows; 0 for others."""
+    return (sizeof(float) if element == FLOAT32 else sizeof(double) if element == FLOAT64
+            else sizeof(long double) if element == LONGDOUBLE else 0)
+
+
+def finite(Convolution problem):
+    """Whether all weights of the record are finite, read once where they lie."""
+    cdef const Layer* s = &problem.layer
+    weight = problem.weight
+    if weight.dtype.kind not in "fc":
+        return True
+    flags, size = weight.flags, element_bytes(s.weight_element)
+    if not size or not weight.dtype.isnative or not (flags.c_contiguous or flags.f_contiguous):
+        return bool(np.isfinite(weight).all())
+    return all_finite(s.weight_element, s.weight, weight.nbytes // size)
 
 
 def convolve(Convolution problem, Py_ssize_t workers):
