@@ -237,29 +237,24 @@ cdef bint _is_plain(const Layer* s):
 
 
 cdef tuple _crop(Convolution problem, dict packed):
-    """Leaves out the taps that lie on padding for all outputs: most of the weights of a small image. Returns the others.
+    """Leaves out the taps that lie on padding for all outputs: most weights of a small image. Returns the others.
 
     Weights that are not finite are kept: their products with zeros are not numbers.
     """
     cdef Layer* s = &problem.layer
-    cdef int axis
     cdef tuple taps
+    cdef double part = 1
     if s.boundary != FILL or not problem.work or _ends_meet_x(s) or not _is_plain(s):
-        return None
-    if packed is None:
-        finite = _gemm.finite(problem)
-    else:
-        finite = packed["finite"] if "finite" in packed else packed.setdefault("finite", _gemm.finite(problem))
-    if not finite:
         return None
     taps = _taps_on_x(s)
     for axis, (first, last) in enumerate(taps):
-        part = (last - first + 1) / <double> s.kernel_size[axis]
-        problem.terms, problem.work = problem.terms * part, problem.work * part
-        problem.weight_bytes *= part
-        s.weight += <Py_ssize_t> first * s.weight_stride[axis]
-        s.offset[axis] -= <Py_ssize_t> first * s.dilation[axis]
-        s.kernel_size[axis] = last - first + 1
+        part *= (last - first + 1) / <double> s.kernel_size[<int> axis]
+    if packed is not None and "finite" not in packed:
+        packed["finite"] = _gemm.finite(problem)
+    if packed is not None and not packed["finite"] or not _gemm.crop(problem, taps, packed is not None):
+        return None
+    problem.terms, problem.work = problem.terms * part, problem.work * part
+    problem.weight_bytes *= part
     return taps
 
 
@@ -314,7 +309,7 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
     cdef Convolution problem
     check_algorithm(algorithm)
     for problem in problems:
-        problem.taps = _crop(problem, packed)
+        problem.taps = _crop(problem, packed) if algorithm != "winograd" else None    # which is for whole kernels
         _choose(problem, algorithm)
     for problem in problems:
         count = threads(workers, 1 + int(_seconds(problem.work, problem.dtype) / _SECONDS_A_THREAD))

@@ -1,4 +1,4 @@
-"""The kernels of layers and filters run on a small stack: threads of musl have 128 KB, and what calls them needs some."""
+"""The kernels of layers and filters run on a small stack: threads of musl have 128 KB, of which callers need some."""
 import sys
 
 import pytest

@@ -127,8 +127,8 @@ cdef inline void sum_rows(V* like, const Task* t, const Rows* w, Py_ssize_t firs
                     q += 1
         k = sample
         while k < stop:
-            dot(like, to + k * p.pitch + i * p.size, p.pitch, weights, seen, p.row, bytes, w.end, min(rows, n - i), rows,
-                samples)
+            dot(like, to + k * p.pitch + i * p.size, p.pitch, weights, seen, p.row, bytes, w.end, min(rows, n - i),
+                rows, samples)
             for r in range(rows):
                 seen[r] += samples * p.row
             k += samples
