@@ -16,6 +16,10 @@ def image(n):
     return (n // 100, 100) if n > 5000 else (n // 10, 10)
 
 
+def twice(x):
+    return np.stack((x, x))
+
+
 # A sum of n products by each kernel: how it is called, and the most terms that it is for.
 KERNELS = {
     "direct": (lambda x, w: fastconv.correlate(x, w, "valid", "direct"), 10**8),
@@ -23,9 +27,9 @@ KERNELS = {
     "weight gradient": (lambda x, w: grad.conv_weight(x[None, None], (1, 1, 1), w[None, None]), 10**8),
     "depthwise": (lambda x, w: fastconv.conv(
         x.reshape(1, *image(x.size)), w.reshape(1, 1, *image(x.size)), algorithm="depthwise"), 10**5),
-    "local": (lambda x, w: fastconv.local_conv(x[:, None], w[None, None, :, None]), 10**8),
+    "local": (lambda x, w: fastconv.local_conv(twice(x).T, twice(w)[:, None, :, None]), 10**7),
     "local weight gradient": (lambda x, w: grad.local_conv_weight(
-        x[:, None, None], (1, 1, 1, 1), w[:, None, None]), 10**7),
+        twice(x).T[:, None], (2, 1, 1, 1), twice(w).T[:, None]), 10**7),
     "Winograd": (lambda x, w: fastconv.conv(
         x.reshape(-1, 3), w.reshape(1, -1, 3), algorithm="winograd"), 3 * 10**3),
 }
@@ -70,7 +74,7 @@ def measure(kind, n, repeats):
         total, size = referee(x, w)
         for name, (call, most) in {**KERNELS, ONE_ACCUMULATOR: (one_accumulator, 10**8)}.items():
             if n <= most and (name != "Winograd" or n % 3 == 0):
-                errors[name].append(float((np.longdouble(call(x, w).item()) - total) / size) / EPS)
+                errors[name].append(float((np.longdouble(call(x, w).flat[0]) - total) / size) / EPS)
     return {name: np.sqrt(np.mean(np.square(e))) for name, e in errors.items() if e}
 
 
