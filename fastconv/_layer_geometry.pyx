@@ -233,7 +233,7 @@ cdef tuple activated(object activation, cnp.dtype dtype):
 
 cdef cnp.ndarray packed_bias(cnp.ndarray bias, Py_ssize_t groups, cnp.dtype dtype):
     """The bias in the type computed with, [bank][group][plane][filter], and a vector's room behind each bank's."""
-    cdef cnp.ndarray values = cast(bias, dtype)
+    cdef cnp.ndarray values = np.ascontiguousarray(cast(bias, dtype))    # in which parts and banks follow each other
     banks = prod((<object> bias).shape[:bias.ndim - 1])
     if dtype.char == "e":
         values = cast(values, np.float32)

@@ -112,14 +112,19 @@ def _matrix(weight, groups):
     return weight.reshape(groups, weight.shape[0] // groups, prod(weight.shape[1:]))
 
 
+def _sigmoid(y):
+    e = np.exp(-np.abs(y))
+    return np.where(y < 0, e, y.dtype.type(1)) / (1 + e)
+
+
 _ACTIVATIONS = {
     None: lambda y, slope: y,
     "relu": lambda y, slope: np.maximum(y, 0),
     "relu6": lambda y, slope: np.minimum(np.maximum(y, 0), 6),
     "leaky_relu": lambda y, slope: np.where(y < 0, y * y.dtype.type(slope), y),
     "tanh": lambda y, slope: np.tanh(y),
-    "sigmoid": lambda y, slope: 1 / (1 + np.exp(-y)),
-    "silu": lambda y, slope: y / (1 + np.exp(-y)),
+    "sigmoid": lambda y, slope: _sigmoid(y),
+    "silu": lambda y, slope: np.where(y == -np.inf, y.dtype.type(-0.0), y * _sigmoid(y)),
 }
 
 

@@ -18,7 +18,7 @@ from fastconv.kernels.blocks cimport of_phase
 from fastconv.kernels.layer cimport INPUT, RESULT, Convolution, Layer
 from fastconv.kernels.lines cimport BOOL, ELEMENTS, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
 from fastconv.kernels.pooling cimport Pooling
-from fastconv.kernels.problem cimport Problem
+from fastconv.kernels.problem cimport FILL, Problem
 
 cnp.import_array()
 
@@ -218,11 +218,73 @@ cdef int _choose(Convolution problem, algorithm) except -1:
     return 0
 
 
+cdef bint _meets_x(const Layer* s, int axis, Py_ssize_t tap):
+    """Whether any output meets an element of x at a tap."""
+    cdef Py_ssize_t way = tap * s.dilation[axis] - s.offset[axis], step = s.stride[axis]
+    cdef Py_ssize_t o = (-way + step - 1) // step if way < 0 else 0
+    return o < s.out_size[axis] and o * step + way < s.x_size[axis]
+
+
+cdef bint _ends_meet_x(const Layer* s):
+    """Whether all taps do, the first and the last along each axis."""
+    cdef int axis
+    for axis in range(s.rank):
+        if not (_meets_x(s, axis, 0) and _meets_x(s, axis, s.kernel_size[axis] - 1)):
+            return False
+    return True
+
+
+cdef tuple _taps_on_x(const Layer* s):
+    """The first and the last tap along each axis at which outputs meet more than padding."""
+    cdef list taps = []
+    cdef int axis
+    cdef Py_ssize_t first, last
+    for axis in range(s.rank):
+        first, last = 0, s.kernel_size[axis] - 1
+        while first < last and not _meets_x(s, axis, first):
+            first += 1
+        while first < last and not _meets_x(s, axis, last):
+            last -= 1
+        taps.append((first, last))
+    return tuple(taps)
+
+
+cdef bint _is_plain(const Layer* s):
+    """Whether all outputs meet the same taps of the same filters."""
+    cdef int axis
+    for axis in range(s.rank):
+        if s.up[axis] > 1 or s.banks.tiles[axis] > 1:
+            return False
+    return True
+
+
+cdef tuple _crop(Convolution problem, dict packed):
+    """Leaves out the taps that lie on padding for all outputs: most weights of a small image. Returns the others.
+
+    Weights that are not finite are kept: their products with zeros are not numbers.
+    """
+    cdef Layer* s = &problem.layer
+    cdef tuple taps
+    cdef double part = 1
+    if s.boundary != FILL or not problem.work or _ends_meet_x(s) or not _is_plain(s):
+        return None
+    taps = _taps_on_x(s)
+    for axis, (first, last) in enumerate(taps):
+        part *= (last - first + 1) / <double> s.kernel_size[<int> axis]
+    if packed is not None and "finite" not in packed:
+        packed["finite"] = _gemm.finite(problem)
+    if packed is not None and not packed["finite"] or not _gemm.crop(problem, taps, packed is not None):
+        return None
+    problem.terms, problem.work = problem.terms * part, problem.work * part
+    problem.weight_bytes *= part
+    return taps
+
+
 cdef int _pack(Convolution problem, Py_ssize_t workers, dict packed) except -1:
     """Packs the weights, or finds them packed, if that is worth while before the layer runs."""
     kernel = _winograd if problem.algorithm == "winograd" else _gemm
     if packed is not None:
-        key = problem.algorithm, problem.dtype
+        key = problem.algorithm, problem.dtype, problem.taps
         if key not in packed:
             packed[key] = kernel.packed(problem, workers)
         problem.keep(packed[key])
@@ -268,6 +330,7 @@ def run_layers(list problems, algorithm, workers, dict packed=None):
     """Compute the records' outputs. `packed` keeps weights from call to call."""
     cdef Convolution problem
     for problem in problems:
+        problem.taps = _crop(problem, packed) if algorithm != "winograd" else None    # which is for whole kernels
         _choose(problem, algorithm)
     for problem in problems:
         count = threads(workers, 1 + int(_seconds(problem.work, problem.dtype) / _SECONDS_A_THREAD))

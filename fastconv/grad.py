@@ -220,8 +220,8 @@ def _sum_but_channels(g, sizes, layout, dtype, workers):
     summed = np.dtype(np.float32 if dtype.char == "e" else dtype)
     planes = pooling.sum_pool(g, sizes, layout=layout, dtype=summed, workers=workers).reshape(-1, channels)
     add = np.logical_or if dtype.kind == "b" else np.add
-    with np.errstate(all="ignore"):
-        return add.reduce(planes, axis=0, dtype=summed).astype(dtype, copy=False)
+    with np.errstate(all="ignore"):    # side by side, for NumPy to add them in pairs
+        return add.reduce(np.ascontiguousarray(planes.T), axis=1, dtype=summed).astype(dtype, copy=False)
 
 
 def conv_transpose_input(input_size, weight, grad_output, stride=1, padding=0, output_padding=0, groups=1, dilation=1,

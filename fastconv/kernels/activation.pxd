@@ -39,6 +39,7 @@ cdef inline Real hyperbolic_tangent(Real x) noexcept nogil:
 cdef inline void activate_reals(Real* values, Py_ssize_t n, Activation activation, Real slope) noexcept nogil:
     """Comparisons are written so that NaN stays NaN."""
     cdef Py_ssize_t i
+    cdef Real e
     if activation == RELU:
         for i in range(n):
             values[i] = 0 if values[i] < 0 else values[i]
@@ -51,12 +52,16 @@ cdef inline void activate_reals(Real* values, Py_ssize_t n, Activation activatio
     elif activation == TANH:
         for i in range(n):
             values[i] = hyperbolic_tangent(values[i])
-    elif activation == SIGMOID:
+    elif activation == SIGMOID:    # no exponential of a positive number, which might overflow
         for i in range(n):
-            values[i] = 1 / (1 + exponential(-values[i]))
+            e = exponential(-values[i] if values[i] > 0 else values[i])
+            values[i] = (e if values[i] < 0 else 1) / (1 + e)
     else:
         for i in range(n):
-            values[i] = values[i] / (1 + exponential(-values[i]))
+            e = exponential(-values[i] if values[i] > 0 else values[i])
+            if values[i] < 0:
+                values[i] = values[i] * e if e > 0 else -0.0    # not infinity times 0
+            values[i] = values[i] / (1 + e)
 
 
 cdef inline void activate_integers(Unsigned* values, Py_ssize_t n, bint six, int bits, bint signed) noexcept nogil:

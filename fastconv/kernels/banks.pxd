@@ -2,6 +2,7 @@
 from libc.string cimport memset
 
 from fastconv.kernels.border cimport share, whole
+from fastconv.kernels.compensated cimport K_BLOCK, rounds
 from fastconv.kernels.dots cimport TERMS_OF_TILE
 from fastconv.kernels.layer cimport INPUT, RESULT, WEIGHT, Banks, Layer, Pass
 from fastconv.kernels.lines cimport BOOL, line_copier, line_copy, same_bits
@@ -37,6 +38,8 @@ cdef struct Plan:
     bint by_samples            # vectors run along samples where there are enough of them
     bint by_positions          # vectors run along the positions of a run
     bint held                  # a gradient by the weight is added up in scratch
+    bint in_blocks             # sums are cut into K blocks
+    Py_ssize_t totals          # bytes of what K blocks are added up in; 0 if sums are not cut
     Py_ssize_t row             # bytes of a part's terms, in whole vectors and whole tiles, and a vector more
     Py_ssize_t samples_at_once
     Py_ssize_t alone           # samples of those, at most, that are in no vector
@@ -90,6 +93,8 @@ cdef struct Task:
     char* weights              # rows [position][filter]
     char* sums                 # [sample][plane][position][filter] of samples in no vector
     char* sums_by_samples      # [position][filter][vector][sample]
+    char* totals               # of sums and sums_by_samples, or of the rows of a gradient
+    char* errors               # likewise
     char* rows                 # of a gradient: by the weight [position][filter], by the input [sample][plane]
     Py_ssize_t* lines          # where the first column of each row of the kernel is in a patch
     Py_ssize_t n_lines
@@ -173,10 +178,12 @@ cdef inline Py_ssize_t vectors_of(const Plan* p, Py_ssize_t samples) noexcept no
     return (samples + p.lanes - (p.lanes + 3) // 4) // p.lanes if p.by_samples else 0
 
 
-cdef inline bint next_samples(Task* t) noexcept nogil:
-    """False if there are no more."""
+cdef inline bint next_samples(Task* t, Py_ssize_t repeat) noexcept nogil:
+    """Of a repeat of the tile; False if there are no more."""
     t.sample += t.samples
     t.samples = min(t.p.samples_at_once, t.p.samples - t.sample)
+    if t.p.wanted == WEIGHT and t.p.totals:    # K blocks, which begin anywhere in a repeat, have whole ones
+        t.samples = min(t.samples, K_BLOCK - (repeat * t.p.samples + t.sample) % K_BLOCK)
     t.vectors = vectors_of(t.p, t.samples)
     t.aside = min(t.samples, t.vectors * t.p.lanes)
     return t.samples > 0
@@ -245,7 +252,12 @@ cdef inline void lay_out(Plan* p) noexcept nogil:
     # odd: the channels of a pixel do not fall into one set of the cache
     p.slice_pitch = p.cut.outers * p.patch.outer_pitch // p.size | 1
     p.pitch = whole(run_pitch(p) * p.filters_at_once * p.size, 64) + 64
-    p.held = p.wanted == WEIGHT and (not p.by_positions or p.samples > p.samples_at_once or not all_banks_once(p))
+    p.held = p.wanted == WEIGHT and (not p.by_positions or p.samples > p.samples_at_once or not all_banks_once(p)
+                                     or p.in_blocks)
+    p.totals = 0
+    if p.in_blocks:
+        p.totals = (held_bytes(p) if p.wanted == WEIGHT else p.alone * p.planes * p.row if p.wanted == INPUT
+                    else (p.alone * p.planes + whole_samples(p)) * p.pitch)
     p.row_blocks = (p.banks.tiles[p.s.rank - 2] + p.rows - 1) // p.rows * p.outer_tiles
     p.runs = (p.banks.tiles[p.s.rank - 1] + p.run - 1) // p.run
     p.filter_blocks = (p.s.filters + p.filters_at_once - 1) // p.filters_at_once
@@ -336,6 +348,12 @@ cdef inline Plan planned(V* like, const Layer* s, Pass wanted, Py_ssize_t worker
     p.by_samples = wanted == RESULT and adds_across(like) and s.planes == 1
     p.cut = cut_of(s, TERMS)
     count(&p)
+    if wanted == RESULT:    # parts of integer sums are added likewise
+        p.in_blocks = terms_of(&p.cut) < s.channels * p.planes * taps_of(s)
+    elif wanted == WEIGHT:
+        p.in_blocks = rounds(like) and p.samples * p.repeats > K_BLOCK
+    else:
+        p.in_blocks = rounds(like) and s.filters > K_BLOCK
     p.by_positions = (wanted == WEIGHT and adds_across(like) and s.planes == 1 and p.samples >= FEW_SAMPLES
                       and 4 * s.banks.tiles[s.rank - 1] >= p.lanes)
     divide(&p, workers)
@@ -366,7 +384,9 @@ cdef inline Task laid_out(const Plan* p, char* memory) noexcept nogil:
     t.weights = t.seen + whole((0 if p.wanted == INPUT else p.positions) * alone * p.row, 64) + SLACK
     t.sums = t.weights + (0 if p.in_place else whole(p.positions * p.copied * p.row, 64))
     t.sums_by_samples = t.sums + alone * p.pitch
-    t.rows = t.sums_by_samples + whole_samples(p) * p.pitch
+    t.totals = t.sums_by_samples + whole_samples(p) * p.pitch
+    t.errors = t.totals + p.totals
+    t.rows = t.errors + p.totals
     t.lines = <Py_ssize_t*> (t.rows + whole(alone * p.row if p.wanted == INPUT else held_bytes(p), 64) + 64)
     t.columns = t.lines + terms
     t.terms = t.columns + terms

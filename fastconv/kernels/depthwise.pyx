@@ -65,7 +65,7 @@ cdef struct Plan:
     Py_ssize_t bands
     Py_ssize_t pieces
     Patch patch
-    Py_ssize_t at[MAX_TAPS]    # where a kernel's column finds its factors, from the output's place in a row
+    Py_ssize_t* at             # where a kernel's column finds its factors, from the output's place in a row
     bint store_in_place
     bint skips_padding         # weights are finite: products with the border's zeros may be left out
     line_copy scatter
@@ -321,8 +321,6 @@ cdef Plan planned(const Layer* s, bint rounded, Py_ssize_t size, Py_ssize_t lane
     p.in_blocks = rounded and p.terms > K_BLOCK
     p.totals = ROWS * whole(p.columns, lanes) * size if p.in_blocks else 0
     p.patch.padded = p.pieces == 1 and s.boundary == FILL    # scratch starts with zeros, and those of the border stay
-    for j in range(min(p.kw, MAX_TAPS)):
-        p.at[j] = tap_offset(&p.patch, 0, 0, j)
     return p
 
 
@@ -420,10 +418,14 @@ cdef int run(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
     workers = max(1, min(workers, blocks))
     weight_bytes = 0 if s.packed != NULL or packed_already(s) else whole(s.groups * p.filters * p.terms * size, 64)
     per_worker = whole(MAX_VECTORS * sizeof(V) + 3 * p.totals + p.patch.item_pitch, 64) + SLACK
-    memory = <char*> malloc(64 + weight_bytes + workers * per_worker)
+    memory = <char*> malloc(64 + whole(p.kw * sizeof(Py_ssize_t), 64) + weight_bytes + workers * per_worker)
     if memory == NULL:
         return -1
     scratch = aligned(memory)
+    p.at = <Py_ssize_t*> scratch
+    for i in range(p.kw):
+        p.at[i] = tap_offset(&p.patch, 0, 0, i)
+    scratch += whole(p.kw * sizeof(Py_ssize_t), 64)
     if weight_bytes:
         pack(s, size, scratch)
         weights = scratch

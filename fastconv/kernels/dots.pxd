@@ -33,15 +33,6 @@ cdef inline Py_ssize_t samples_of_tile(V* like) noexcept nogil:
     return min(4, sums_of_tile(like))
 
 
-cdef inline void put(V* like, char* to, const V* sum, Py_ssize_t n, bint resumed) noexcept nogil:
-    """n elements, added or stored."""
-    cdef Py_ssize_t size = element_size(like)
-    if resumed:
-        add_elements(like, to, size, <const char*> sum, size, n)
-    else:
-        memcpy(to, <const char*> sum, n * size)
-
-
 cdef inline void add_one_across(V* totals, Py_ssize_t index) noexcept nogil:
     """The sum of a vector's elements, as element `index` of the first vector. Ascending: it was read before."""
     cdef Py_ssize_t size = element_size(totals), i
@@ -52,7 +43,7 @@ cdef inline void add_one_across(V* totals, Py_ssize_t index) noexcept nogil:
 
 
 cdef inline void dot(V* like, char* to, Py_ssize_t to_pitch, const char** weights, const char** seen,
-                     Py_ssize_t seen_pitch, Py_ssize_t bytes, const char* end, bint resumed, Py_ssize_t n,
+                     Py_ssize_t seen_pitch, Py_ssize_t bytes, const char* end, Py_ssize_t n,
                      const int rows, const int samples) noexcept nogil:
     """Sums of products of a few rows of weights, each with what it meets, for some samples; n of the rows count."""
     cdef V total[MAX_SUMS]
@@ -82,9 +73,9 @@ cdef inline void dot(V* like, char* to, Py_ssize_t to_pitch, const char** weight
             add_one_across(total, r)
     for s in range(samples):
         if n == rows:
-            put(like, to + s * to_pitch, <V*> (<char*> total + s * rows * size), rows, resumed)
+            memcpy(to + s * to_pitch, <char*> total + s * rows * size, rows * size)
         else:
-            put(like, to + s * to_pitch, <V*> (<char*> total + s * rows * size), n, resumed)
+            memcpy(to + s * to_pitch, <char*> total + s * rows * size, n * size)
 
 
 # ---------------------------------------------------------------- vectors of samples
@@ -119,7 +110,7 @@ cdef inline void sum_lane(V* total, const char** weights, const char* seen, cons
 
 
 cdef inline void dot_by_samples(V* like, char* to, Py_ssize_t pitch, const char* weights, Py_ssize_t by_row,
-                                const char* seen, const Py_ssize_t* at, Py_ssize_t n, bint resumed, Py_ssize_t filters,
+                                const char* seen, const Py_ssize_t* at, Py_ssize_t n, Py_ssize_t filters,
                                 const char* ahead, const int lanes, const int rows, const int vectors) noexcept nogil:
     """Sums of n products of rows of weights for vectors of samples, which see term i at[i] bytes from `seen`.
 
@@ -150,8 +141,7 @@ cdef inline void dot_by_samples(V* like, char* to, Py_ssize_t pitch, const char*
     for r in range(rows):
         if r < filters:
             for v in range(vectors):
-                (<volatile V*> (to + r * pitch))[v] = (
-                    add((<V*> (to + r * pitch))[v], total[r * vectors + v]) if resumed else total[r * vectors + v])
+                (<volatile V*> (to + r * pitch))[v] = total[r * vectors + v]
 
 
 # ---------------------------------------------------------------- vectors of positions

@@ -21,6 +21,8 @@ The sum is cut into parts, K blocks whose weights and patch stay in the caches. 
 to the totals, which wait in scratch, with compensation (see compensated.pxd). Every output is summed in the order of t,
 whatever the tile, the block or the worker.
 """
+import numpy as np
+
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -31,9 +33,11 @@ from fastconv.kernels.compensated cimport add_block, compensate
 from fastconv.kernels.epilogue cimport Rows, filter_offset, finish, store_filters, store_pixels
 from fastconv.kernels.gemm_plan cimport Place, Plan, Scratch, laid_out, panel_width, planned, prepared
 from fastconv.kernels.layer cimport IDENTITY, Convolution, Layer, Packed
-from fastconv.kernels.lines cimport BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64
+from fastconv.kernels.lines cimport (
+    BOOL, FLOAT32, FLOAT64, LONGDOUBLE, UINT16, UINT32, UINT64, line_copier, line_copy,
+)
 from fastconv.kernels.patch cimport (
-    Cut, element_met, elements_met, first_met, gather, next_cut, outer_origin, tap_offset, terms_of,
+    Cut, element_met, elements_met, first_met, gather, next_cut, outer_origin, outer_taps, tap_offset, terms_of,
 )
 from fastconv.kernels.places cimport find_pixels, find_runs
 from fastconv.kernels.problem cimport FILL
@@ -43,7 +47,7 @@ from fastconv.kernels.simd cimport (
 from fastconv.kernels.tile cimport (
     LINE, Ahead, Factors, Tap, tile_along_filters, tile_along_pixels, whole_tile_along_pixels,
 )
-from fastconv.kernels.weights cimport pack_panel
+from fastconv.kernels.weights cimport all_finite, pack_panel, tap_origin
 
 cdef enum:
     FEW_CHANNELS = 16          # below which a tap's channels make too short a loop
@@ -509,6 +513,73 @@ def packed(Convolution problem, Py_ssize_t workers):
     if weights.memory == NULL:
         raise MemoryError("no memory to pack the weights")
     return weights
+
+
+def finite(Convolution problem):
+    """Whether all weights of the record are finite."""
+    weight = problem.weight
+    return weight.dtype.kind not in "fc" or bool(np.isfinite(weight).all())
+
+
+cdef void leave_out(Layer* s, tuple taps):
+    """All taps but those between two along each axis."""
+    cdef int axis
+    for axis, (first, last) in enumerate(taps):
+        s.weight += <Py_ssize_t> first * s.weight_stride[axis]
+        s.offset[axis] -= <Py_ssize_t> first * s.dilation[axis]
+        s.kernel_size[axis] = last - first + 1
+
+
+cdef bint copy_taps(const Layer* s, Py_ssize_t size, const char* weight, Py_ssize_t bytes, char* to) noexcept nogil:
+    """A copy of the weights that are left, [group][filter][channel][tap][plane]: filter by filter, `bytes` each from
+    `weight` on, while they are in cache. False if weights, also of those left out, are not finite."""
+    cdef line_copy copy = line_copier(s.weight_element, s.weight_element)
+    cdef Cut all_taps = Cut(0, 0, 0, outer_taps(s), 0, s.kernel_size[s.rank - 2], 0, s.kernel_size[s.rank - 1])
+    cdef Py_ssize_t step = all_taps.outers * all_taps.rows * all_taps.columns * s.planes * size
+    cdef Py_ssize_t f, outer, row, column, plane
+    cdef const char* at
+    for f in range(s.groups * s.filters):
+        if not all_finite(s.weight_element, weight + f * bytes, bytes // size):
+            return False
+        for outer in range(all_taps.outers):
+            for row in range(all_taps.rows):
+                for column in range(all_taps.columns):
+                    at = tap_origin(s, &all_taps, outer, row, column) + f * bytes
+                    for plane in range(s.planes):
+                        copy(to, step, at + plane * size, s.weight_channel, s.channels)
+                        to += size
+        to += (s.channels - 1) * step
+    return True
+
+
+def crop(Convolution problem, tuple taps, bint are_finite):
+    """Leaves out the taps that lie on padding for all outputs, unless there are weights that are not finite. Whether it
+    did. Weights that lie side by side are copied: those of some taps are far from each other."""
+    cdef Layer* s = &problem.layer
+    cdef Layer given = s[0]
+    cdef Py_ssize_t size, step
+    cdef int axis
+    weight = problem.weight
+    if are_finite or weight.dtype.char == "e" or not (weight.flags.c_contiguous and weight.dtype.isnative):
+        if are_finite or finite(problem):
+            leave_out(s, taps)
+            return True
+        return False
+    leave_out(s, taps)
+    copy = np.empty(weight.shape[:3] + tuple([s.kernel_size[axis] for axis in range(s.rank)]), weight.dtype)
+    size = weight.itemsize // s.planes
+    if not copy_taps(s, size, given.weight, weight.nbytes // (s.groups * s.filters), <char*> <size_t> copy.ctypes.data):
+        s[0] = given
+        return False
+    step = weight.itemsize
+    for axis in range(s.rank - 1, -1, -1):
+        s.weight_stride[axis] = step
+        step *= s.kernel_size[axis]
+    s.weight_channel, s.weight_filter = step, step * s.channels
+    s.weight_group = s.weight_filter * s.filters
+    s.weight, problem.weight = <const char*> <size_t> copy.ctypes.data, copy
+    s.weight_end = s.weight + <Py_ssize_t> copy.nbytes
+    return True
 
 
 def convolve(Convolution problem, Py_ssize_t workers):

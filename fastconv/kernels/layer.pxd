@@ -80,6 +80,7 @@ cdef class Convolution:
     cdef readonly object x, weight, bias, out    # the arrays that the record points into
     cdef readonly double work                # products to sum; 0: no sums
     cdef public str algorithm              # by name
+    cdef tuple taps                        # those left along each axis, if others lie on padding only
     cdef readonly double terms               # of a sum
     cdef readonly double pixels              # outputs of a filter
     cdef readonly double weight_bytes        # in the type computed with

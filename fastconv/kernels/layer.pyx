@@ -42,5 +42,5 @@ cdef class Convolution:
         s.skips_padding = False
         p.x, p.weight, p.bias, p.out, p.dtype = self.x, self.weight, self.bias, self.out, self.dtype
         p.work, p.pixels, p.terms = self.work / n, self.pixels / n, self.terms
-        p.weight_bytes, p.element_size = self.weight_bytes, self.element_size
+        p.weight_bytes, p.element_size, p.taps = self.weight_bytes, self.element_size, self.taps
         return p

@@ -17,8 +17,9 @@ A complex weight is a pair, so that a row of them has twice the terms; a complex
 The same two give the gradients: by the weight with x conjugated, by the input with the weight conjugated.
 
 Bits: a sum over t is added up in lanes (see dots.pxd); where there are enough samples, vectors run along samples, and
-what would be a lane is a vector of them: the same sums. Parts of a long sum come after each other; a sum over samples
-or filters is made in their order. Nothing depends on batch, blocks or workers.
+what would be a lane is a vector of them: the same sums. Parts of a long sum, K blocks, are added to totals one after
+the other, with compensation (see compensated.pxd); a sum over samples or filters is made in their order, and cut into K
+blocks, too. Nothing depends on batch, blocks or workers.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc
@@ -30,6 +31,7 @@ from fastconv.kernels.banks cimport (
 )
 from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport whole
+from fastconv.kernels.compensated cimport K_BLOCK, add_block, compensate
 from fastconv.kernels.dots cimport (
     MAX_SUMS, TERMS_OF_TILE, combine_rows, dot, dot_by_samples, filters_of_tile, multiply_pairs, rows_by_samples,
     samples_of_tile, sums_of_tile, vectors_of_tile,
@@ -125,8 +127,8 @@ cdef inline void sum_rows(V* like, const Task* t, const Rows* w, Py_ssize_t firs
                     q += 1
         k = sample
         while k < stop:
-            dot(like, to + k * p.pitch + i * p.size, p.pitch, weights, seen, p.row, bytes, w.end, t.done > 0,
-                min(rows, n - i), rows, samples)
+            dot(like, to + k * p.pitch + i * p.size, p.pitch, weights, seen, p.row, bytes, w.end, min(rows, n - i),
+                rows, samples)
             for r in range(rows):
                 seen[r] += samples * p.row
             k += samples
@@ -143,8 +145,8 @@ cdef inline void sum_vectors(V* like, const Task* t, const char* weights, Py_ssi
             following = ahead
         else:
             following = weights + (f + rows) * by_filter
-        dot_by_samples(like, to + f * pitch, pitch, weights + f * by_filter, by_filter, seen, t.terms, n, t.done > 0,
-                       filters - f, following, <int> min(MAX_SUMS, sizeof(V) // element_size(like)),
+        dot_by_samples(like, to + f * pitch, pitch, weights + f * by_filter, by_filter, seen, t.terms, n, filters - f,
+                       following, <int> min(MAX_SUMS, sizeof(V) // element_size(like)),
                        <int> rows_by_samples(vectors), vectors)
         f += rows
 
@@ -201,6 +203,24 @@ cdef void sum_run(V* like, const Task* t) noexcept nogil:
         q += t.p.positions
 
 
+# ---------------------------------------------------------------- totals, of what sums hold
+
+cdef inline void add_sums(V* like, const Task* t, char* sums, bint first) noexcept nogil:
+    """Adds the sums of a K block to the totals."""
+    cdef Py_ssize_t n = t.p.totals // <Py_ssize_t> sizeof(V)
+    if first:
+        memcpy(t.totals, sums, t.p.totals)
+        memset(t.errors, 0, t.p.totals)
+    else:
+        add_block(<V*> t.totals, <V*> t.errors, <const V*> sums, n)
+
+
+cdef inline void take_totals(V* like, const Task* t, char* sums) noexcept nogil:
+    """What they add up to, in place of the sums."""
+    compensate(<V*> t.totals, <const V*> t.errors, t.p.totals // <Py_ssize_t> sizeof(V))
+    memcpy(sums, t.totals, t.p.totals)
+
+
 cdef void sum_place(V* like, Task* t) noexcept nogil:
     """All sums of a run, in one row after the other, or part by part."""
     cdef bint more = True
@@ -214,8 +234,12 @@ cdef void sum_place(V* like, Task* t) noexcept nogil:
             next_row(t.p, &t.place)
             t.patch_row += 1
             sum_run(like, t)
+        if t.p.totals:
+            add_sums(like, t, t.sums, t.done == 0)
         t.done += terms_of(&t.cut)
         more = next_cut(t.p.s, &t.p.cut, &t.cut)
+    if t.p.totals:
+        take_totals(like, t, t.sums)
     store(like, t)
 
 
@@ -224,7 +248,7 @@ cdef void compute_result(V* like, Task* t, Py_ssize_t bank_row, Py_ssize_t first
     cdef Py_ssize_t repeat
     for repeat in range(t.p.repeats):
         t.sample = t.samples = 0
-        while next_samples(t) and find_place(t.p, bank_row, first, repeat, &t.place):
+        while next_samples(t, repeat) and find_place(t.p, bank_row, first, repeat, &t.place):
             sum_place(like, t)
 
 
@@ -335,20 +359,28 @@ cdef void add_by_positions(V* like, const Task* t, Py_ssize_t banks, bint finish
 cdef void compute_weight(V* like, Task* t, Py_ssize_t bank_row, Py_ssize_t first) noexcept nogil:
     """The gradient by a run of banks."""
     cdef const Plan* p = t.p
-    cdef Py_ssize_t repeat, banks = min(p.run, p.banks.tiles[p.s.rank - 1] - first)
+    cdef Py_ssize_t repeat, blocks, banks = min(p.run, p.banks.tiles[p.s.rank - 1] - first)
     cdef bint more = True
     t.cut, t.done = p.cut, 0
     while more:
         memset(t.rows, 0, held_bytes(p))
+        blocks = 0
         for repeat in range(p.repeats):
             t.sample = t.samples = 0
-            while next_samples(t) and find_place(p, bank_row, first, repeat, &t.place):
+            while next_samples(t, repeat) and find_place(p, bank_row, first, repeat, &t.place):
+                if p.totals and (repeat * p.samples + t.sample) // K_BLOCK > blocks:
+                    add_sums(like, t, t.rows, blocks == 0)
+                    memset(t.rows, 0, p.totals)
+                    blocks = (repeat * p.samples + t.sample) // K_BLOCK
                 gather_samples(like, t)
                 move_results(t, True)
                 if p.by_positions:
                     add_by_positions(like, t, t.place.n, False)
                 else:
                     add_rows_of_run(like, t)
+        if p.totals:
+            add_sums(like, t, t.rows, blocks == 0)
+            take_totals(like, t, t.rows)
         if p.held:
             find_place(p, bank_row, first, 0, &t.place)
             if p.by_positions:
@@ -420,10 +452,17 @@ cdef void spread_position(V* like, Task* t, Py_ssize_t position) noexcept nogil:
         f = 0
         while f < t.filters:
             n = min(p.copied, t.filters - f)
+            if p.totals:
+                n = min(n, K_BLOCK - f % K_BLOCK)
             w = rows_of(t, position, 1, f, n)
             combine_rows(like, t.rows, p.row, t.samples * p.planes, t.sums + (position * t.filters + f) * p.size,
-                         p.pitch, p.size, w.first, w.by_filter, n, terms_of(&t.cut) * p.size, w.end, f > 0)
+                         p.pitch, p.size, w.first, w.by_filter, n, terms_of(&t.cut) * p.size, w.end,
+                         f % K_BLOCK > 0 if p.totals else f > 0)
             f += n
+            if p.totals and (f % K_BLOCK == 0 or f == t.filters):
+                add_sums(like, t, t.rows, f <= K_BLOCK)
+        if p.totals:
+            take_totals(like, t, t.rows)
         add_rows(like, t, position)
         more = next_taps(p.s, &p.cut, &t.cut)
 

@@ -3,14 +3,15 @@
 
     out[2x2 of them] = A' (sum over channels of (G w G') * (B' x[4x4 of them] B)) A, with * element by element and
 
-         1  0 -1  0          1   0   0           1  1  1  0
-    B' = 0  1  1  0      G = 1/2 1/2 1/2    A' = 0  1 -1 -1
-         0 -1  1  0          1/2-1/2 1/2
-         0  1  0 -1          0   0   1
+         1  0 -1  0          1  0  0           1 1/2 1/2  0
+    B' = 0  1  1  0      G = 1  1  1      A' = 0 1/2-1/2 -1
+         0 -1  1  0          1 -1  1
+         0  1  0 -1          0  0  1
 
 (Winograd 1980; Lavin and Gray 2015, arXiv:1509.09308.) With kernels of one row nothing is multiplied from the left, and
 windows have 4 elements (`planar` is false). All factors are powers of two: small whole numbers give exact
-results, and rounding errors are about those of the plain sum. Larger tiles would save more, but have neither.
+results, and rounding errors are about those of the plain sum. Larger tiles would save more, but have neither. The
+halves, usually among the weights, are taken of the sums: half a weight next to the smallest number would lose its bits.
 
 The windows of the 2x2 outputs are those of a layer of kernel 4x4 and stride 2, whose patches (see patch.pxd) are
 transformed to `image`; each of the elements of a window then has its product of matrices, pixels by channels times
@@ -124,12 +125,12 @@ cdef inline void transform_weights(const R* w, Py_ssize_t tap_pitch, R* to, Py_s
         t[i] = w[i * tap_pitch]
         if planar:
             t[9 + i] = w[(6 + i) * tap_pitch]
-            t[3 + i] = (t[i] + t[9 + i] + w[(3 + i) * tap_pitch]) * 0.5
-            t[6 + i] = (t[i] + t[9 + i] - w[(3 + i) * tap_pitch]) * 0.5
+            t[3 + i] = t[i] + t[9 + i] + w[(3 + i) * tap_pitch]
+            t[6 + i] = t[i] + t[9 + i] - w[(3 + i) * tap_pitch]
     for i in range(4 if planar else 1):
         to[4 * i * element_pitch] = t[3 * i]
-        to[(4 * i + 1) * element_pitch] = (t[3 * i] + t[3 * i + 2] + t[3 * i + 1]) * 0.5
-        to[(4 * i + 2) * element_pitch] = (t[3 * i] + t[3 * i + 2] - t[3 * i + 1]) * 0.5
+        to[(4 * i + 1) * element_pitch] = t[3 * i] + t[3 * i + 2] + t[3 * i + 1]
+        to[(4 * i + 2) * element_pitch] = t[3 * i] + t[3 * i + 2] - t[3 * i + 1]
         to[(4 * i + 3) * element_pitch] = t[3 * i + 2]
 
 
@@ -140,15 +141,15 @@ cdef inline void transform_products(const R* m, Py_ssize_t pitch, R* upper, R* l
     cdef int i
     for i in range(4):
         if planar:
-            t[i] = m[i * pitch] + m[(4 + i) * pitch] + m[(8 + i) * pitch]
-            t[4 + i] = m[(4 + i) * pitch] - m[(8 + i) * pitch] - m[(12 + i) * pitch]
+            t[i] = m[i * pitch] + (m[(4 + i) * pitch] + m[(8 + i) * pitch]) * 0.5
+            t[4 + i] = (m[(4 + i) * pitch] - m[(8 + i) * pitch]) * 0.5 - m[(12 + i) * pitch]
         else:
             t[i] = m[i * pitch]
-    upper[0] = t[0] + t[1] + t[2]
-    upper[pitch] = t[1] - t[2] - t[3]
+    upper[0] = t[0] + (t[1] + t[2]) * 0.5
+    upper[pitch] = (t[1] - t[2]) * 0.5 - t[3]
     if planar:
-        lower[0] = t[4] + t[5] + t[6]
-        lower[pitch] = t[5] - t[6] - t[7]
+        lower[0] = t[4] + (t[5] + t[6]) * 0.5
+        lower[pitch] = (t[5] - t[6]) * 0.5 - t[7]
 
 
 cdef inline bint finite(const R* values, Py_ssize_t n) noexcept nogil:
