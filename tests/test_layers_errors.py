@@ -315,3 +315,10 @@ def test_extras_are_keyword_only(function, most):
     function(*most)
     with pytest.raises(TypeError, match="positional"):
         function(*most, None)
+
+
+def test_a_complex_slope_is_no_number():
+    """NumPy's complex numbers become real ones with a warning only."""
+    for slope in (1j, np.complex64(1), np.complex128(1)):
+        with pytest.raises(TypeError, match="`activation`: the slope must be a number"):
+            fastconv.conv(X, W, groups=2, activation=("leaky_relu", slope))
