@@ -155,8 +155,10 @@ cdef bint few_taps_far_apart(cnp.ndarray x, Axes axes, Py_ssize_t size) except -
         return False
     n, outputs = x.shape[x.ndim - 2], axes.outputs[last]
     reach = (axes.kernel[last] - 1) * axes.dilation[last] + 1
+    if reach * size <= LONGEST_ROW:
+        return False
     held = min(axes.kernel[last], n * axes.apart[last] // axes.dilation[last] + 1)
-    return reach * size > LONGEST_ROW and outputs * held * 16 <= reach and not (
+    return outputs * held * 16 <= reach and not (
         is_all(axes.kernel[last], n, axes.before[last], outputs))
 
 
@@ -364,7 +366,7 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
     cdef int rank, lead, i, axis
     cdef Py_ssize_t end
     cdef tuple order = None
-    weights = flat_weights(x, axes.rank)
+    weights = flat_weights(x, axes.rank) if reduction != TOTAL else (1,) * axes.rank
     if reduction != TOTAL and not (finds and axes.rank > 1 and covers_all(x, axes)):
         order = axis_order(x, axes, reduction)
         x, y, axes = in_order(x, y, axes, order)
@@ -412,7 +414,7 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
         s.start[axis] = s.count[axis] = NULL
         s.divisor[axis] = s.x_divisor[axis] = NULL
         s.apart[axis] = axes.apart[i]
-        s.period[axis], s.inverse[axis] = recurrence(axes.dilation[i], axes.apart[i])
+        s.period[axis], s.inverse[axis] = recurrence(axes.dilation[i], axes.apart[i]) if s.apart[axis] > 1 else (1, 0)
         if axes.divisors[i] is not None:
             s.x_divisor[axis], s.divides_x = <const double*> cnp.PyArray_DATA(axes.divisors[i]), True
         if axes.tables[i] is not None:

@@ -866,8 +866,12 @@ def _norm_shares(y, dy, p):
     low, high = (np.ldexp(y.dtype.type(1), sign * largest // 2) for sign in (-1, 1))
     factor = y ** (1 - y.dtype.type(p))
     share = dy * factor
+    sizes = abs(share)
+    if p >= 1 / 16 and factor.size and (low < factor.min() and factor.max() < high and low**1.9 < sizes.min()
+                                        and sizes.max() < high**1.9):
+        return share, np.True_
     exact = (low < factor) & (factor < high) & (p >= 1 / 16)
-    exact &= (dy == 0) | (low**1.9 < abs(share)) & (abs(share) < high**1.9)
+    exact &= (dy == 0) | (low**1.9 < sizes) & (sizes < high**1.9)
     exact |= y == 0
     return np.where(exact & (y != 0), share, 0), exact
 

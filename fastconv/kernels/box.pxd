@@ -73,6 +73,7 @@ cdef struct Plan:
     bint gathers_alone         # lines of x become lines of elements, and nothing else happens to them
     bint as_it_is              # x's elements need no conversion
     bint reads_in_place        # nor its rows to be gathered
+    bint as_lines              # results are lines of what is stored
     bint stores_in_place
     bint x_contiguous          # a row is one line; so is one of out
     bint out_contiguous
@@ -330,6 +331,7 @@ cdef inline void read_and_store(Plan* p) noexcept nogil:
     # Booleans may be any byte; stored by lines, they are 0 or 1.
     as_lines = (same(s.out_element, p.last_element) and s.out_element != BOOL and p.out_contiguous
                 and (s.out_inner if s.inner > 1 else s.out_stride[last]) == p.last_size)
+    p.as_lines = as_lines and p.last_element == s.element
     p.streams = STREAMS and s.element != LONGDOUBLE and as_lines and streams(p)
     p.stores_in_place = as_lines and not p.streams and p.last_element == s.element
     p.gather = widener(s.x_element, s.compared if p.finds else s.element)
@@ -347,8 +349,11 @@ cdef inline void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept 
     for axis in range(s.leading):
         p.items *= s.leading_size[axis]
     p.halves = halves_rows(p)
+    if p.halves and p.signs:    # looked at while they are in cache
+        p.streams = False
+        p.stores_in_place = p.stores_in_place or p.as_lines
     p.halves_to_memory = (p.halves and (p.stores_in_place or p.streams and p.last_element == s.element)
-                          and s.finish != ROOT and s.divisor[last] == NULL and not (p.signs and p.streams))
+                          and s.finish != ROOT and s.divisor[last] == NULL)
     shape_blocks(p, workers)
     p.two_boxes = p.many_rows = False
     p.chained = 0

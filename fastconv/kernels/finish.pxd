@@ -226,7 +226,18 @@ cdef inline bint powers_leave_range(const Floating* a, Floating p, Floating most
     largest number whose power does not."""
     cdef Floating least = 1 / most, x
     cdef Py_ssize_t i
-    cdef int64_t leaves = p * LEAST_POWER < 1
+    cdef int64_t leaves = p * LEAST_POWER < 1, m, low, high, infinite
+    if Floating is double:    # by bits, whose order is that of magnitudes: differences' signs, which are vectors
+        x = INFINITY
+        memcpy(&low, &least, 8)
+        memcpy(&high, &most, 8)
+        memcpy(&infinite, &x, 8)
+        leaves = -leaves
+        for i in range(n):
+            memcpy(&m, &a[i], 8)
+            m = <int64_t> (<uint64_t> m << 1 >> 1)
+            leaves |= ((m - low) & -m) | ((high - m) & (m - infinite))
+        return leaves < 0
     for i in range(n):
         x = -a[i] if a[i] < 0 else a[i]
         leaves |= (x > 0) & (x < least)

@@ -22,6 +22,13 @@ cdef extern from * nogil:
     FC_VECTOR(long long, vsigned64);
 
     typedef struct { unsigned long long high, low; } vpair;
+    #if defined(__GNUC__) || defined(__clang__)
+      typedef unsigned int vint32_may __attribute__((may_alias));
+      typedef unsigned long long vint64_may __attribute__((may_alias));
+    #else
+      typedef unsigned int vint32_may;
+      typedef unsigned long long vint64_may;
+    #endif
     static CYTHON_INLINE vpair fc_choose_vpair(vpair a, vpair b) {
         return a.high > b.high || (a.high == b.high && a.low >= b.low) ? a : b; }
 
@@ -70,7 +77,7 @@ cdef extern from * nogil:
     FC_CHOOSE_FLOAT(vdouble, vsigned64, pd)
     FC_CHOOSE_ONE(vlongdouble)
 
-    /* Whether any of n elements is a zero. */
+    /* Whether any of n elements is a zero, or -0. */
     #if FC_VECTORS
       #define FC_ANY_ZERO(V, M, T) \\
         static CYTHON_INLINE int fc_any_zero_##V(const char* at, Py_ssize_t n) { \\
@@ -89,6 +96,16 @@ cdef extern from * nogil:
     #endif
     FC_ANY_ZERO(vfloat, vsigned32, float)
     FC_ANY_ZERO(vdouble, vsigned64, double)
+    #define FC_ANY_MINUS_ZERO(V, T, sign) \\
+        static int fc_any_minus_zero_##V(const char* at, Py_ssize_t n) { \\
+            Py_ssize_t i, part; const T* a = (const T*) at; T any; \\
+            for (; n > 0; n -= part, a += part) { \\
+                part = n < 4096 ? n : 4096; any = 0; \\
+                for (i = 0; i < part; i++) any |= (T) (a[i] == (T) sign); \\
+                if (any) return 1; } \\
+            return 0; }
+    FC_ANY_MINUS_ZERO(vfloat, vint32_may, 1u << 31)
+    FC_ANY_MINUS_ZERO(vdouble, vint64_may, 1ull << 63)
 
     /* The first n elements of one vector, the others of another. */
     static const unsigned char fc_ones_zeros[2 * FC_BYTES] = {
@@ -218,6 +235,8 @@ cdef extern from * nogil:
         uint64_t high
         uint64_t low
     vpair choose_pair "fc_choose_vpair"(vpair a, vpair b)
+    bint any_minus_zero_f "fc_any_minus_zero_vfloat"(const char* a, Py_ssize_t n)
+    bint any_minus_zero_d "fc_any_minus_zero_vdouble"(const char* a, Py_ssize_t n)
     bint any_zero_f "fc_any_zero_vfloat"(const char* a, Py_ssize_t n)
     bint any_zero_d "fc_any_zero_vdouble"(const char* a, Py_ssize_t n)
     vbool choose_u8 "fc_choose_vbool"(vbool a, vbool b, int larger)

@@ -83,21 +83,21 @@ cdef inline Taps in_window(const Pool* s, int axis, Py_ssize_t at) noexcept nogi
     """Of a window that starts at some position, the taps that meet elements of x.
 
     With g the greatest common divisor of the dilation d and of the elements' distance a, tap t meets an element if
-    t * d = -at modulo a: if g divides `at`, each (a / g)-th tap does, from -at / g times the inverse of d / g on."""
+    t * d = -at modulo a: if g divides `at`, each (a / g)-th tap does. With `at` that of the first tap inside, the first
+    of them is -at / g times the inverse of d / g, modulo a / g."""
     cdef Py_ssize_t d = s.dilation[axis], apart = s.apart[axis], every = s.period[axis]
     cdef Py_ssize_t size = (s.x_size[axis] - 1) * apart + 1, high = s.kernel[axis], common = apart // every
-    cdef Py_ssize_t low = 0 if at >= 0 else (-at + d - 1) // d, first
+    cdef Py_ssize_t low = 0 if at >= 0 else (-at + d - 1) // d, rest
     cdef Taps t
     if at + (high - 1) * d >= size:
         high = (size - at + d - 1) // d if at < size else 0
-    if every > 1 or common > 1:
-        if at % common:
+    if apart > 1:
+        rest = at + low * d
+        if common > 1 and rest % common:
             low = high
         else:
-            first = -(at // common) % every
-            first = (first + every if first < 0 else first) * s.inverse[axis] % every
-            first = (first - low) % every
-            low += first + every if first < 0 else first
+            rest = rest // common % every
+            low += (every - rest) * s.inverse[axis] % every
     t.first, t.step = (at + low * d) // apart, every * d // apart
     t.n = (high - low + every - 1) // every if low < high else 0
     return t

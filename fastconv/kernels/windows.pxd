@@ -13,10 +13,10 @@ from fastconv.kernels.keys cimport places_of
 from fastconv.kernels.lines cimport FLOAT32, FLOAT64, LONGDOUBLE, line_copier
 from fastconv.kernels.merge cimport MOST_LANES, Halving
 from fastconv.kernels.norms cimport scaled_long_norm, scaled_norm
-from fastconv.kernels.order cimport any_zero_d, any_zero_f
+from fastconv.kernels.order cimport any_minus_zero_d, any_minus_zero_f, any_zero_d, any_zero_f
 from fastconv.kernels.pooling cimport MEAN, PAIRS, ROOT, Pool
 from fastconv.kernels.problem cimport MAX_RANK
-from fastconv.kernels.zeros cimport first_is_minus, has_minus_zero, has_zero, next_axis
+from fastconv.kernels.zeros cimport first_is_minus, has_minus_zero, has_zero, line_test, next_axis
 
 
 cdef inline Halving halving(const Plan* p, Py_ssize_t n) noexcept nogil:
@@ -163,7 +163,8 @@ cdef inline bint sees_minus_zero(const Plan* p, const Block* b) noexcept nogil:
             reach = (b.outs[axis] - 1) * s.stride[axis] + extent(s, axis)
         low[axis] = max(0, first)
         n[axis] = min(first + reach, s.x_size[axis]) - low[axis]
-    return has_minus_zero(s, p.gather, low, n, 0, b.x)
+    return has_minus_zero(s, p.gather, <line_test> any_minus_zero_f if s.element == FLOAT32 else
+                          <line_test> any_minus_zero_d if s.element == FLOAT64 else NULL, low, n, 0, b.x)
 
 
 cdef inline bint any_zero(int element, const char* line, Py_ssize_t n) noexcept nogil:

@@ -61,13 +61,19 @@ cdef bint line_has_minus_zero(const Pool* s, line_copy gather, const char* x, Py
     return False
 
 
-cdef bint has_minus_zero(const Pool* s, line_copy gather, const Py_ssize_t* low, const Py_ssize_t* n, int axis,
-                         const char* x) noexcept nogil:
-    cdef Py_ssize_t i
+cdef bint has_minus_zero(const Pool* s, line_copy gather, line_test test, const Py_ssize_t* low, const Py_ssize_t* n,
+                         int axis, const char* x) noexcept nogil:
+    cdef Py_ssize_t i, size = 4 if s.element == FLOAT32 else 8
+    cdef int last = s.rank - 1
+    cdef bint contiguous = test != NULL and s.x_element == s.element and s.inner == 1 and s.x_stride[last] == size
     x += low[axis] * s.x_stride[axis]
-    if axis < s.rank - 1:
+    if (contiguous and axis == last - 1 and n[last] == s.x_size[last] and s.x_stride[axis] == n[last] * size):
+        return test(x, n[axis] * n[last])    # whole rows without a gap
+    if contiguous and axis == last:
+        return test(x, n[last])
+    if axis < last:
         for i in range(n[axis]):
-            if has_minus_zero(s, gather, low, n, axis + 1, x + i * s.x_stride[axis]):
+            if has_minus_zero(s, gather, test, low, n, axis + 1, x + i * s.x_stride[axis]):
                 return True
         return False
     if s.inner > 1 and s.x_inner * s.inner == s.x_stride[axis] and s.x_element == s.element:    # all in one line
