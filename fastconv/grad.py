@@ -853,7 +853,12 @@ def lp_pool(x, norm_type, grad_output, kernel_size, stride=None, ceil_mode=False
         share, exact = _norm_shares(y, dy, p)
         records, sums = pool_gate.spread_norms(share, axes, sizes, last, dtype)
         _route.run_pools(records, workers)
-        dx = np.where((x == 0) | (sums == 0), 0, np.sign(x) * abs(x) ** (p - 1) * sums)
+        dx = abs(x)
+        if p != 2:
+            np.power(dx, p - 1, out=dx)
+        dx = np.copysign(dx, x, out=dx)
+        dx *= sums
+        np.copyto(dx, 0, where=(x == 0) | (sums == 0))
         if not exact.all():
             _route.spread_slopes(norms[0], ~exact, dy, dx)
         dx = dx.astype(result)
