@@ -170,3 +170,10 @@ def test_no_floating_point_errors(dtype):
                 fastconv.sum_pool2d(x.astype("g"), 2, dtype=to), fastconv.max_pool2d(x.astype("g"), 2, dtype=to)
                 grad.sum_pool(x.shape, g.astype("g"), (2, 2), dtype=to)
                 grad.max_pool(x.shape, indices, g.astype("g"), dtype=to)
+
+
+def test_ranks():
+    """What stands for long doubles that leave no room for a place: their order, NaN first or last, zeros alike."""
+    x = np.array([1, np.nan, -0.0, 0, -np.inf, np.inf, np.nan, 1], np.longdouble)
+    for smallest, order in ((False, [2, 4, 1, 1, 0, 3, 4, 2]), (True, [2, -1, 1, 1, 0, 3, -1, 2])):
+        equal(np.asarray(_pool_geometry.ranks(x, smallest)), np.array(order))
