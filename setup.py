@@ -11,9 +11,9 @@ from setuptools.command.build_ext import build_ext
 
 ONCE = [
     "fastconv._geometry", "fastconv._layer_geometry", "fastconv._phases", "fastconv._pool_geometry", "fastconv._route",
-    "fastconv._tiled_geometry", "fastconv.kernels.add", "fastconv.kernels.cpu", "fastconv.kernels.indices",
-    "fastconv.kernels.layer", "fastconv.kernels.lines", "fastconv.kernels.pooling", "fastconv.kernels.problem",
-    "fastconv.kernels.spread", "fastconv.kernels.threads",
+    "fastconv._tiled_geometry", "fastconv.kernels.add", "fastconv.kernels.cpu", "fastconv.kernels.layer",
+    "fastconv.kernels.lines", "fastconv.kernels.norms", "fastconv.kernels.pooling", "fastconv.kernels.problem",
+    "fastconv.kernels.quotients", "fastconv.kernels.spread", "fastconv.kernels.threads", "fastconv.kernels.zeros",
 ]
 KERNELS = ["depthwise", "direct", "gemm", "pool", "unshared", "winograd"]
 # By instruction set: its flags, and a macro that shows that the compiler took them. (GCC splits 512-bit vectors in its

@@ -3,27 +3,37 @@
 Layouts are strides, complex numbers two real parts along an axis in front, adaptive windows tables, and gradients
 sums of windows themselves, so that the kernels know one pooling: x (*leading, *spatial, inner).
 """
-from math import isfinite, prod
+from math import gcd, isfinite, prod
 
 cimport numpy as cnp
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fastconv._geometry cimport PART, SIZE, as_array, check_out, check_size, given_dtype, named
+from fastconv._geometry cimport (
+    PART, SIZE, as_array, cast, check_out, check_size, given_dtype, named, own_order, reads_by_lines,
+)
 from fastconv._layer_geometry cimport (
-    LAYOUTS, SIZES, Window, channels_first, is_sequence, new_or_given, per_axis, readable, whole_number,
+    LAYOUTS, SIZES, Window, channels_first, is_sequence, new_or_given, per_axis, whole_number,
 )
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, LONGDOUBLE, UINT16, UINT32, UINT64,
 )
 from fastconv.kernels.order cimport LARGEST, SMALLEST, TOTAL
-from fastconv.kernels.pooling cimport AS_IT_IS, MEAN, ROOT, Pool, Pooling, by_windows, is_all
+from fastconv.kernels.pooling cimport (
+    ALL, AS_IT_IS, LOWER, MEAN, PAIRS, PLACE, ROOT, UPPER, Part, Pool, Pooling, by_windows, is_all, is_whole,
+)
 from fastconv.kernels.problem cimport MAX_RANK
 
 cnp.import_array()
 
 cdef tuple PADDINGS = ("valid", "same", "same_lower")
 cdef object EXACT = 2**53    # whole numbers below it are numbers of float64
+# Elements of a row that costs more by itself than its elements do, and rows from which on others are worth while: 3x1
+# windows on an image of one column took 37 times as long as on one of one row.
+cdef Py_ssize_t LONGEST_ROW = 2**18    # bytes
+cdef int NARROW = 5
+cdef int MANY_ROWS = 128
+cdef Py_ssize_t FAR = 512      # bytes
 
 
 # ---------------------------------------------------------------- windows
@@ -44,6 +54,17 @@ cdef class Axes:
         self.tables = (None,) * self.rank if tables is None else tables
         self.apart = (1,) * self.rank if apart is None else apart
         self.divisors = (None,) * self.rank if divisors is None else divisors
+
+    cdef Axes without_rows(self):
+        """All axes, and a last one of a single element."""
+        return Axes(self.kernel + (1,), self.stride + (1,), self.dilation + (1,), self.before + (0,),
+                    self.outputs + (1,), self.padded + (1,), self.tables + (None,), self.apart + (1,),
+                    self.divisors + (None,))
+
+    cdef Axes ordered(self, tuple order):
+        return Axes(*[tuple([a[i] for i in order]) for a in (
+            self.kernel, self.stride, self.dilation, self.before, self.outputs, self.padded, self.tables, self.apart,
+            self.divisors)])
 
 
 cdef int check_shape(tuple shape, int rank, bint last, str name) except -1:
@@ -91,6 +112,11 @@ cdef int check_name(str padding) except -1:
     return 0
 
 
+cdef object usual_stride(object stride, tuple kernel):
+    """That asked for; of none, and of an empty sequence as in torch, the window's sizes."""
+    return kernel if stride is None or is_sequence(stride) and not len(stride) else stride
+
+
 cdef Axes window_axes(tuple sizes, kernel_size, stride, padding, dilation, ceil_mode, str name="x"):
     """The windows of arguments in torch's style on images of these sizes."""
     cdef int rank = len(sizes)
@@ -98,7 +124,7 @@ cdef Axes window_axes(tuple sizes, kernel_size, stride, padding, dilation, ceil_
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
     if isinstance(padding, str):
         check_name(padding)
-    cdef Window window = Window(kernel, kernel if stride is None else stride, padding, dilation, "zeros", sizes, name)
+    cdef Window window = Window(kernel, usual_stride(stride, kernel), padding, dilation, "zeros", sizes, name)
     outputs = []
     for n, extent, s, before, after in zip(sizes, window.extents(), window.stride, window.before, window.after):
         if before >= extent or after >= extent:
@@ -115,6 +141,21 @@ cdef Axes window_axes(tuple sizes, kernel_size, stride, padding, dilation, ceil_
                 tuple([n + after for n, after in zip(sizes, window.after)]))
 
 
+cdef bint few_taps_far_apart(cnp.ndarray x, Axes axes, Py_ssize_t size) except -1:
+    """Whether the last axis' windows reach much further than what they hold of x: then no row of the box is as long as
+    these, and elements are taken one by one."""
+    cdef int last = axes.rank - 1
+    if axes.tables[last] is not None:
+        return False
+    n, outputs = x.shape[x.ndim - 2], axes.outputs[last]
+    reach = (axes.kernel[last] - 1) * axes.dilation[last] + 1
+    if reach * size <= LONGEST_ROW:
+        return False
+    held = min(axes.kernel[last], n * axes.apart[last] // axes.dilation[last] + 1)
+    return outputs * held * 16 <= reach and not (
+        is_all(axes.kernel[last], n, axes.before[last], outputs))
+
+
 cdef Axes whole_axes(tuple sizes):
     cdef int rank = len(sizes)
     ones = (1,) * rank
@@ -123,8 +164,17 @@ cdef Axes whole_axes(tuple sizes):
     return Axes(sizes, sizes, ones, (0,) * rank, ones, sizes)
 
 
-cdef Axes adaptive_axes(tuple sizes, output_size, str name="x"):
-    """Output o of n takes the elements from floor(o * size / n) to ceil((o + 1) * size / n)."""
+def shares(n, o):
+    """Where each of o equal parts of n elements starts, and how many elements it meets. In remainders, whose products
+    are numbers of the machine."""
+    each, rest = divmod(n, o)
+    i = np.arange(o, dtype=np.intp)
+    starts = i * each + i * rest // o
+    i += 1
+    return starts, i * each - i * rest // -o - starts
+
+
+cdef tuple adaptive_outputs(tuple sizes, output_size):
     cdef int rank = len(sizes)
     if is_sequence(output_size):
         if len(output_size) != rank:
@@ -133,21 +183,24 @@ cdef Axes adaptive_axes(tuple sizes, output_size, str name="x"):
         wanted = [n if o is None else o for o, n in zip(output_size, sizes)]
     else:
         wanted = [n if output_size is None else output_size for n in sizes]
-    outputs = per_axis(wanted, rank, "output_size", 1)
-    if not all(sizes):
+    return per_axis(wanted, rank, "output_size", 0)
+
+
+cdef Axes adaptive_axes(tuple sizes, tuple outputs, str name="x"):
+    """Output o of n takes the elements from floor(o * size / n) to ceil((o + 1) * size / n)."""
+    cdef int rank = len(sizes)
+    if not all(sizes) and all(outputs):
         raise ValueError(f"`{name}` must have at least one element along each spatial axis, got {sizes}")
     tables = []
     kernel = []
     for n, o in zip(sizes, outputs):
-        if n % o == 0:
-            kernel.append(n // o)
+        if o == 0 or n % o == 0:    # no windows, or all alike
+            kernel.append(n // o if o else 1)
             tables.append(None)
             continue
-        i = np.arange(o, dtype=np.intp)
-        starts = i * n // o
-        counts = -((i + 1) * n // -o) - starts
-        kernel.append(int(counts.max()))
-        tables.append((starts, counts))
+        table = shares(n, o)
+        tables.append(table)
+        kernel.append(int(table[1].max()))
     kernel = tuple(kernel)
     return Axes(kernel, kernel, (1,) * rank, (0,) * rank, outputs, sizes, tuple(tables))
 
@@ -198,19 +251,78 @@ cdef cnp.ndarray parts(cnp.ndarray a):
     return as_strided(real, (2, *real.shape), (real.dtype.itemsize, *real.strides))
 
 
+cdef bint covers_all(cnp.ndarray x, Axes axes):
+    """Whether a window is all of x, and nothing else is to be done with it."""
+    cdef int rank = axes.rank, lead = x.ndim - rank - 1
+    return not (axes.tables != (None,) * rank or axes.kernel != (<object> x).shape[lead:lead + rank]
+                or any(axes.before) or max(axes.dilation) > 1 or max(axes.outputs) > 1 or max(axes.apart) > 1
+                or axes.divisors != (None,) * rank)
+
+
+cdef tuple flat_weights(cnp.ndarray x, int rank):
+    """Elements of a flat index from one position to the next, for each spatial axis."""
+    cdef list weights = []
+    flat = 1
+    for i in range(x.ndim - 2, x.ndim - 2 - rank, -1):
+        weights.append(flat)
+        flat *= x.shape[i]
+    weights.reverse()
+    return tuple(weights)
+
+
 cdef tuple merged_whole(cnp.ndarray x, cnp.ndarray y, Axes axes):
     """Windows that are all of x, as windows of one axis. Never by strides, so that bits do not depend on them."""
     cdef int rank = axes.rank, lead = x.ndim - rank - 1
     shape = (<object> x).shape
-    if rank == 1 or axes.tables != (None,) * rank or axes.kernel != shape[lead:lead + rank] or any(axes.before) or (
-            max(axes.dilation) > 1 or max(axes.outputs) > 1 or max(axes.apart) > 1) or (
-            axes.divisors != (None,) * rank):
+    if rank == 1:
         return x, y, axes
     n = prod(axes.kernel)
     out = (<object> y).shape
     return (x.reshape(shape[:lead] + (n,) + shape[lead + rank:]),
             y.reshape(out[:lead] + (1,) + out[lead + rank:]),    # axes of one element: a view
             Axes((n,), (n,), (1,), (0,), (1,), (n,)))
+
+
+cdef bint along_memory(cnp.ndarray a, int lead, int rank):
+    """Whether the last of the spatial axes is the one whose elements are closest."""
+    cdef int i
+    for i in range(lead, lead + rank - 1):
+        if a.shape[i] > 1 and abs(a.strides[i]) < abs(a.strides[lead + rank - 1]):
+            return False
+    return True
+
+
+cdef tuple axis_order(cnp.ndarray x, Axes axes, int reduction):
+    """The order in which the spatial axes are taken, or None if it is theirs: the last one is for rows, so that it must
+    not be short, nor its elements far from each other. Where sums depend on it, by sizes alone, never by strides."""
+    cdef int rank = axes.rank, lead = x.ndim - rank - 1, row
+    if rank == 1:
+        return None
+    sizes = [max(x.shape[lead + i], axes.outputs[i]) for i in range(rank)]
+    order = list(range(rank))
+    if reduction == TOTAL:
+        row = max(order, key=sizes.__getitem__)
+        if sizes[rank - 1] > NARROW or sizes[row] < MANY_ROWS:
+            return None
+    else:
+        if sizes[rank - 1] * x.shape[lead + rank] > NARROW and along_memory(x, lead, rank):
+            return None
+        steps = [abs(x.strides[lead + i]) for i in order]
+        order.sort(key=steps.__getitem__, reverse=True)
+        wide = [i for i in order if sizes[i] * x.shape[lead + rank] > NARROW] or order
+        row = wide[len(wide) - 1]
+    order.remove(row)
+    order.append(row)
+    return tuple(order) if order != list(range(rank)) else None
+
+
+cdef tuple in_order(cnp.ndarray x, cnp.ndarray y, Axes axes, tuple order):
+    """Views of the arrays, and the windows, with the spatial axes in another order."""
+    cdef int lead = x.ndim - axes.rank - 1
+    if order is None:
+        return x, y, axes
+    to = (*range(lead), *[lead + i for i in order], x.ndim - 1)
+    return x.transpose(to), y.transpose(to), axes.ordered(order)
 
 
 cdef bint summed_along_rows(Axes axes, Py_ssize_t n, Py_ssize_t size):
@@ -234,17 +346,41 @@ cdef int add_axis(Pool* s, Py_ssize_t n, Py_ssize_t x_step, Py_ssize_t out_step)
     return 0
 
 
-cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int element):
+cdef tuple recurrence(object dilation, object apart):
+    """Of taps: see `in_window`."""
+    common = gcd(dilation, apart)
+    every = apart // common
+    return every, pow(dilation // common, -1, every) if every > 1 else 0
+
+
+cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int element, bint finds=False):
     """x and y are (*leading, *spatial, inner)."""
     cdef Pooling p = Pooling.__new__(Pooling)
     cdef Pool* s = &p.pool
     cdef int rank, lead, i, axis
-    cdef Py_ssize_t flat = 1
     cdef Py_ssize_t end
-    x, y, axes = merged_whole(x, y, axes)
+    cdef tuple order = None
+    weights = flat_weights(x, axes.rank) if reduction != TOTAL else (1,) * axes.rank
+    if reduction != TOTAL and not (finds and axes.rank > 1 and covers_all(x, axes)):
+        order = axis_order(x, axes, reduction)
+        x, y, axes = in_order(x, y, axes, order)
+    if covers_all(x, axes) and (order is None or element < FLOAT16):    # of zeros the first is to be found
+        x, y, axes = merged_whole(x, y, axes)
+        weights = (1,)
+    if reduction == TOTAL:
+        order = axis_order(x, axes, reduction)
+        x, y, axes = in_order(x, y, axes, order)
+    if order is not None:
+        weights = [weights[i] for i in order] if len(weights) == len(order) else weights
+        p.order = order
+    if few_taps_far_apart(x, axes, SIZE[element] if element < PAIRS else 16):
+        x, y, axes = x[..., np.newaxis, :], y[..., np.newaxis, :], axes.without_rows()
+        weights = (*weights, 0)
     rank, lead = axes.rank, x.ndim - axes.rank - 1
-    if reduction == TOTAL and x.shape[lead + rank] > 1 and (
-            summed_along_rows(axes, x.shape[lead + rank - 1], SIZE[element])):
+    if x.shape[lead + rank] > 1 and (
+            summed_along_rows(axes, x.shape[lead + rank - 1], SIZE[element]) if reduction == TOTAL else
+            rank == 1 and axes.tables[0] is None and axes.apart[0] == 1 and (
+                is_all(axes.kernel[0], x.shape[lead], axes.before[0], axes.outputs[0]))):
         x, y = np.moveaxis(x, -1, lead)[..., np.newaxis], np.moveaxis(y, -1, lead)[..., np.newaxis]
         lead += 1
     p.x, p.out, p.tables = x, y, [axes]
@@ -258,26 +394,27 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
     s.x_size[0] = s.out_size[0] = s.leading_size[s.leading]
     s.x_stride[0], s.out_stride[0] = s.x_leading[s.leading], s.out_leading[s.leading]
     s.kernel[0] = s.stride[0] = s.dilation[0] = 1
-    s.before[0] = s.index_of[0] = 0
+    s.before[0] = s.index_of[0] = 0    # of one tap
     s.start[0] = s.count[0] = NULL
     s.divisor[0] = s.x_divisor[0] = NULL
-    s.apart[0], s.divides_x = 1, False
+    s.apart[0] = s.period[0] = 1
+    s.inverse[0], s.divides_x = 0, False
     for i in range(rank - 1, -1, -1):
         axis = i + 1
         s.x_size[axis], s.x_stride[axis] = x.shape[lead + i], x.strides[lead + i]
         s.out_size[axis], s.out_stride[axis] = y.shape[lead + i], y.strides[lead + i]
         s.kernel[axis], s.stride[axis], s.dilation[axis] = axes.kernel[i], axes.stride[i], axes.dilation[i]
-        s.before[axis], s.index_of[axis] = axes.before[i], flat
-        flat *= s.x_size[axis]
+        s.before[axis], s.index_of[axis] = axes.before[i], weights[i]
         s.start[axis] = s.count[axis] = NULL
         s.divisor[axis] = s.x_divisor[axis] = NULL
         s.apart[axis] = axes.apart[i]
+        s.period[axis], s.inverse[axis] = recurrence(axes.dilation[i], axes.apart[i]) if s.apart[axis] > 1 else (1, 0)
         if axes.divisors[i] is not None:
             s.x_divisor[axis], s.divides_x = <const double*> cnp.PyArray_DATA(axes.divisors[i]), True
         if axes.tables[i] is not None:
             s.start[axis] = <const Py_ssize_t*> cnp.PyArray_DATA(axes.tables[i][0])
             s.count[axis] = <const Py_ssize_t*> cnp.PyArray_DATA(axes.tables[i][1])
-    s.divided_by, s.power, s.finish, s.finds = 1, 0, AS_IT_IS, False
+    s.divided_by, s.power, s.finish, s.part, s.compared, s.smallest = 1, 0, AS_IT_IS, ALL, element, False
     s.inner, s.x_inner, s.out_inner = x.shape[x.ndim - 1], x.strides[x.ndim - 1], y.strides[y.ndim - 1]
     if s.inner == 1 and lead + rank:    # of no interest, but looked at
         s.x_inner, s.out_inner = x.itemsize, y.itemsize
@@ -292,24 +429,24 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
     p.bytes = <double> cnp.PyArray_SIZE(x) * x.itemsize + <double> cnp.PyArray_SIZE(y) * y.itemsize
     if not cnp.PyArray_SIZE(y):
         p.work = 0
+    if is_whole(s):    # results are stored as one row
+        s.out_stride[1] = s.out_stride[0]
     return p
 
 
 cdef Pooling divided(Pooling p, double by_all, tuple tables):
-    cdef int i, front = p.pool.rank - len(tables)
+    cdef int i
     p.pool.finish, p.pool.divided_by = MEAN, by_all
+    if p.order is not None:
+        tables = tuple([tables[i] for i in p.order])
     p.tables.append(tables)
     for i in range(len(tables)):
         if tables[i] is not None:
-            p.pool.divisor[front + i] = <const double*> cnp.PyArray_DATA(tables[i])
+            p.pool.divisor[1 + i] = <const double*> cnp.PyArray_DATA(tables[i])
     return p
 
 
 # ---------------------------------------------------------------- dtypes
-
-cdef object own_order(object dtype):
-    return dtype if dtype.isnative else dtype.newbyteorder("=")
-
 
 cdef object asked(object dtype):
     return given_dtype(dtype)
@@ -341,6 +478,16 @@ cdef int not_complex(object dtype, str what, str name="x") except -1:
 
 # ---------------------------------------------------------------- largest and smallest
 
+cdef cnp.ndarray new_like(cnp.ndarray a, tuple shape, int rank, bint last, object dtype):
+    """A new array whose spatial axes lie in memory in the order of those of `a`, if another one is its last."""
+    cdef int lead = a.ndim - rank - last, i
+    if along_memory(a, lead, rank):
+        return np.empty(shape, dtype)
+    order = sorted(range(lead, lead + rank), key=lambda i: -abs((<object> a).strides[i]))
+    to = [*range(lead), *order, *range(lead + rank, len(shape))]
+    return np.empty([shape[i] for i in to], dtype).transpose(np.argsort(to))
+
+
 cdef tuple extreme(cnp.ndarray a, Axes axes, bint last, bint smallest, return_indices, out, dtype):
     cdef int rank = axes.rank
     cdef cnp.ndarray y, found
@@ -358,22 +505,32 @@ cdef tuple extreme(cnp.ndarray a, Axes axes, bint last, bint smallest, return_in
                 inside(axes, axis, sizes[axis])[1].all()):
             raise ValueError(f"`padding`: each window must hold an element of `x`, got {axes.before} before spatial "
                              f"sizes {sizes}, for a window of {axes.kernel} and a dilation of {axes.dilation}")
-    y = new_or_given(out, shape, result, (a,))
-    a = readable(a, result)
+    y = new_or_given(out, shape, result, (a,)) if out is not None else new_like(a, shape, rank, last, result)
+    a = as_it_lies(a, result)
     cdef int how = SMALLEST if smallest else LARGEST
     records = [record(view_of(a, rank, last), view_of(y, rank, last), axes, how, compared_as(result))]
     if not finds:
         return records, y, None
-    found = np.empty(shape, np.int64)
-    source = a.astype(np.float32) if result.char == "e" else a if a.dtype is result else a.astype(result)
-    records.append(finding(view_of(source, rank, last), view_of(found, rank, last), axes, how))
+    found = new_like(a, shape, rank, last, np.dtype(np.int64))
+    records.append(finding(view_of(a, rank, last), view_of(found, rank, last), axes, prod(sizes), smallest,
+                           compared_as(result)))
     return records, y, found
 
 
-cdef Pooling finding(cnp.ndarray x, cnp.ndarray found, Axes axes, int how):
-    cdef Pooling p = record(x, found, axes, how, PART[cnp.PyArray_TYPE(x)])
-    p.pool.finds = True
+cdef Pooling finding(cnp.ndarray x, cnp.ndarray found, Axes axes, object places, bint smallest, int compared):
+    """The record of the places of extremes: those of the largest of keys, which hold them."""
+    cdef Pooling p
+    if compared == LONGDOUBLE and np.finfo(np.longdouble).nmant > 63:    # a key has no room for it and its place
+        x, compared = ranks(x, smallest), INT64
+    p = record(x, found, axes, LARGEST, UINT64 if SIZE[compared] <= 4 and places < 2**32 - 1 else PAIRS, True)
+    p.pool.finish, p.pool.compared, p.pool.smallest = PLACE, compared, smallest
     return p
+
+
+def ranks(cnp.ndarray x, bint smallest):
+    """Whole numbers in the order of real ones; NaN is the largest, or the smallest."""
+    found = np.unique(x, return_inverse=True)[1].reshape((<object> x).shape)
+    return np.where(np.isnan(x), -1, found) if smallest else found
 
 
 def max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, layout, out, dtype, int rank,
@@ -403,13 +560,23 @@ cdef int global_rank(tuple shape, int rank) except -1:
     return rank if rank else len(shape) - 2
 
 
+cdef int afforded(tuple shape, object out, object dtype) except -1:
+    """An error for a result that is too large, before the tables of its windows are made."""
+    check_size(shape, 16, "output_size", "the result")
+    if out is None:
+        np.empty(shape, dtype)
+    return 0
+
+
 def adaptive_max_pool(x, output_size, return_indices, layout, out, dtype, int rank):
     cdef cnp.ndarray a = as_array(x, "x")
     cdef bint last = named(LAYOUTS, layout, "layout")
     rank = rank_for(output_size, (<object> a).shape, rank, "output_size")
     check_shape((<object> a).shape, rank, last, "x")
-    axes = adaptive_axes(spatial_of((<object> a).shape, rank, last), output_size)
-    return extreme(a, axes, last, False, return_indices, out, dtype)
+    sizes = spatial_of((<object> a).shape, rank, last)
+    outputs = adaptive_outputs(sizes, output_size)
+    afforded(result_shape((<object> a).shape, rank, last, outputs), out, a.dtype if dtype is None else asked(dtype))
+    return extreme(a, adaptive_axes(sizes, outputs), last, False, return_indices, out, dtype)
 
 
 def largest_within(cnp.ndarray x, list tables):
@@ -425,10 +592,38 @@ def largest_within(cnp.ndarray x, list tables):
 
 # ---------------------------------------------------------------- sums and averages
 
+cdef cnp.ndarray in_dtype(cnp.ndarray a, object dtype):
+    """`a` itself, or a copy."""
+    return a if a.dtype is dtype else cast(a, dtype)
+
+
+cdef cnp.ndarray as_it_lies(cnp.ndarray a, object dtype):
+    """What the kernels read, converted by them or in a copy: by the dtypes alone, on which a sum's order depends."""
+    if reads_by_lines(a, dtype):
+        return a
+    own = own_order(a.dtype)
+    copy = a.astype(own) if own != dtype and not cnp.PyArray_ISBEHAVED_RO(a) else a
+    return copy if reads_by_lines(copy, dtype) else in_dtype(np.array(a), dtype)
+
+
+cdef cnp.ndarray turned(cnp.ndarray a, int rank, bint last):
+    """`a`, or a copy whose rows are rows in memory: sums go along them in any case, and elements of a line of the cache
+    would each be fetched alone. A few columns at a time, whose lines stay in the cache: a third of the time."""
+    cdef int lead = a.ndim - rank - last
+    cdef Py_ssize_t i, n = a.shape[lead + rank - 1]
+    if along_memory(a, lead, rank) or abs(a.strides[lead + rank - 1]) < FAR or n <= NARROW:
+        return a
+    copy = np.empty((<object> a).shape, a.dtype)
+    to, x = (np.moveaxis(b, lead + rank - 1, 0) for b in (copy, a))
+    for i in range(0, n, 16):
+        to[i:i + 16] = x[i:i + 16]
+    return copy
+
+
 cdef Pooling total(cnp.ndarray a, cnp.ndarray y, Axes axes, bint last, object dtype, int element):
     """The record of the sums of `a`, converted to `dtype`, in y."""
     cdef int rank = axes.rank
-    cdef cnp.ndarray x = view_of(readable(a, dtype), rank, last), to = view_of(y, rank, last)
+    cdef cnp.ndarray x = view_of(turned(as_it_lies(a, dtype), rank, last), rank, last), to = view_of(y, rank, last)
     if dtype.kind == "c":
         x, to = parts(x), parts(to)
     return record(x, to, axes, LARGEST if element == BOOL else TOTAL, element)
@@ -480,6 +675,8 @@ cdef tuple averaged(cnp.ndarray a, Axes axes, bint last, tuple by, out, dtype):
         return [divided(total(a, y, axes, last, result, element), by[0], by[1])], y, None
     source = own_order(a.dtype)
     terms = prod(axes.kernel)
+    if by[0] * prod([table.max() for table in by[1] if table is not None]) >= 2.0**62:    # of little but padding
+        return [divided(total(a, y, axes, last, np.dtype(np.float64), FLOAT64), by[0], by[1])], y, None
     most = 2**(8 * a.itemsize) if a.itemsize < 8 else max(-int(a.min()), int(a.max())) if a.size else 0
     if most * terms <= EXACT:
         if a.itemsize == 8:
@@ -487,38 +684,33 @@ cdef tuple averaged(cnp.ndarray a, Axes axes, bint last, tuple by, out, dtype):
         else:
             element = summed_as(source, np.dtype(np.int64), terms)
         return [divided(total(a, y, axes, last, source, element), by[0], by[1])], y, None
-    return halves(a, axes, last, shape, by, y)
+    return in_two_words(a, axes, last, shape, by, y)
 
 
-cdef tuple halves(cnp.ndarray a, Axes axes, bint last, tuple shape, tuple by, cnp.ndarray y):
+cdef Pooling words(cnp.ndarray a, cnp.ndarray y, Axes axes, bint last, Part part):
+    cdef Pooling p = total(a, y, axes, last, own_order(a.dtype), INT64)
+    p.pool.part = part
+    return p
+
+
+cdef tuple in_two_words(cnp.ndarray a, Axes axes, bint last, tuple shape, tuple by, cnp.ndarray y):
     """Integers whose sums have more than 53 bits: sums of their upper and of their lower 32 bits, exact apart."""
-    whole = a.astype(a.dtype.newbyteorder("="))
-    high, low = np.empty(shape, np.int64), np.empty(shape, np.int64)
-    upper = (whole >> 32).astype(np.int64) if a.itemsize == 8 else np.zeros(shape=whole.shape, dtype=np.int64)
-    lower = (whole & whole.dtype.type(2**32 - 1)).astype(np.int64) if a.itemsize == 8 else whole.astype(np.int64)
-    int64 = np.dtype(np.int64)
-    return [total(upper, high, axes, last, int64, INT64), total(lower, low, axes, last, int64, INT64)], y, (
-        high, low, axes.rank, last, by)
+    high, low = np.zeros(shape, np.int64), np.empty(shape, np.int64)
+    if a.itemsize == 8:
+        records = [words(a, high, axes, last, UPPER), words(a, low, axes, last, LOWER)]
+    else:
+        records = [words(a, low, axes, last, ALL)]
+    return records, y, (high, low, whole_divisors(by, axes.outputs), shape[len(shape) - 1] if last else 1)
 
 
-def rounded(high, low, int rank, bint last, tuple by):
-    """The quotients of exact sums, correctly rounded, as Python divides integers."""
+cdef cnp.ndarray whole_divisors(tuple by, tuple outputs):
+    """One for each output of an image, or one for all."""
     everywhere, tables = by
-    divisor = np.full(spatial_of(high.shape, rank, last), int(everywhere), object)
+    divisor = np.full((), int(everywhere), np.int64)
     for axis, table in enumerate(tables):
         if table is not None:
-            divisor *= np.array([int(n) for n in table], object).reshape((-1,) + (1,) * (rank - axis - 1))
-    if last:
-        divisor = divisor[..., np.newaxis]
-    sums = high.astype(object) * 2**32 + low.astype(object)
-    return np.frompyfunc(quotient, 2, 1)(sums, divisor).astype(np.float64)
-
-
-def quotient(total, divisor):
-    """Of whole numbers, or what floats would give where the divisor is zero."""
-    if divisor:
-        return total / divisor
-    return float("nan") if total == 0 else float("inf") if total > 0 else float("-inf")
+            divisor = divisor * table.astype(np.int64).reshape((-1,) + (1,) * (len(outputs) - axis - 1))
+    return (np.broadcast_to(divisor, outputs) if divisor.ndim else divisor).reshape(-1)
 
 
 cdef tuple override(object divisor_override, tuple by):
@@ -558,7 +750,9 @@ def adaptive_avg_pool(x, output_size, layout, out, dtype, int rank):
     rank = rank_for(output_size, (<object> a).shape, rank, "output_size")
     check_shape((<object> a).shape, rank, last, "x")
     sizes = spatial_of((<object> a).shape, rank, last)
-    axes = adaptive_axes(sizes, output_size)
+    outputs = adaptive_outputs(sizes, output_size)
+    afforded(result_shape((<object> a).shape, rank, last, outputs), out, average_dtype(a, dtype))
+    axes = adaptive_axes(sizes, outputs)
     return averaged(a, axes, last, divisors(axes, sizes, False), out, dtype)
 
 
@@ -579,7 +773,6 @@ def lp_pool(x, norm_type, kernel_size, stride, padding, dilation, ceil_mode, lay
     cdef cnp.ndarray a = as_array(x, "x"), y
     cdef double power = checked_power(norm_type)
     cdef bint last = named(LAYOUTS, layout, "layout")
-    cdef Pooling p
     not_complex(a.dtype, "the norm")
     result = average_dtype(a, dtype)
     not_complex(result, "the norm", "dtype")
@@ -587,10 +780,15 @@ def lp_pool(x, norm_type, kernel_size, stride, padding, dilation, ceil_mode, lay
     check_shape((<object> a).shape, rank, last, "x")
     axes = window_axes(spatial_of((<object> a).shape, rank, last), kernel_size, stride, padding, dilation, ceil_mode)
     y = new_or_given(out, result_shape((<object> a).shape, rank, last, axes.outputs), result, (a,))
-    p = record(view_of(a if cnp.PyArray_ISBEHAVED_RO(a) else a.astype(own_order(a.dtype)), rank, last),
-               view_of(y, rank, last), axes, TOTAL, LONGDOUBLE if result.char == "g" else FLOAT64)
+    a = a if cnp.PyArray_ISBEHAVED_RO(a) else a.astype(own_order(a.dtype))
+    return [norms(a, y, axes, last, power)], y
+
+
+cdef Pooling norms(cnp.ndarray x, cnp.ndarray y, Axes axes, bint last, double power):
+    cdef Pooling p = record(view_of(x, axes.rank, last), view_of(y, axes.rank, last), axes, TOTAL,
+                            LONGDOUBLE if y.dtype.char == "g" else FLOAT64)
     p.pool.power, p.pool.finish = power, ROOT
-    return [p], y
+    return p
 
 
 # ---------------------------------------------------------------- unpooling and the gradients
@@ -634,7 +832,7 @@ cdef object spatial_asked(object output_size, tuple shape, int rank, bint last):
 cdef tuple unpooled_sizes(tuple shape, int rank, bint last, kernel_size, stride, padding, output_size):
     sizes = spatial_of(shape, rank, last)
     kernel = per_axis(kernel_size, rank, "kernel_size", 1)
-    cdef Window window = Window(kernel, kernel if stride is None else stride, 0, 1, "zeros", sizes)
+    cdef Window window = Window(kernel, usual_stride(stride, kernel), 0, 1, "zeros", sizes)
     if output_size is not None:
         wanted = per_axis(spatial_asked(output_size, shape, rank, last), rank, "output_size", 0)
     if isinstance(padding, str):
@@ -666,7 +864,8 @@ def max_unpool(x, indices, kernel_size, stride, padding, output_size, layout, ou
     rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
     sizes = unpooled_sizes((<object> a).shape, rank, last, kernel_size, stride, padding, output_size)
-    check_size(sizes, 16, "x", "the result")
+    check_size(result_shape((<object> a).shape, rank, last, sizes), 16, "output_size" if output_size is not None else "x",
+               "the result")
     i = checked_indices(indices, a, "x", prod(sizes))
     result = own_order(a.dtype) if dtype is None else asked(dtype)
     return scattering(a, i, result, result, result_shape((<object> a).shape, rank, last, sizes), rank, last, out)
@@ -680,7 +879,7 @@ cdef tuple scattering(cnp.ndarray a, cnp.ndarray i, object result, object kept, 
     n = len(shape)
     first = (shape[:n - rank - 1] + shape[n - 1:] + shape[n - rank - 1:n - 1]) if last else shape
     zeros = np.zeros(first, kept)
-    return (by_items(a, rank, last).astype(kept, copy=False), by_items(i, rank, last).astype(np.int64, copy=False),
+    return (in_dtype(by_items(a, rank, last), kept), by_items(i, rank, last).astype(np.int64, copy=False),
             zeros.reshape(prod(first[:n - rank]), prod(first[n - rank:])),
             np.moveaxis(zeros, n - rank - 1, -1) if last else zeros, result)
 
@@ -688,7 +887,9 @@ cdef tuple scattering(cnp.ndarray a, cnp.ndarray i, object result, object kept, 
 cdef tuple input_shape(object input_size, str name="input_size"):
     if not is_sequence(input_size):
         raise TypeError(f"`{name}` must be the whole shape of an input, got {input_size!r}")
-    return tuple([whole_number(n, name, 0, SIZES) for n in input_size])
+    shape = tuple([whole_number(n, name, 0, SIZES) for n in input_size])
+    check_size(shape, 16, name, "an input")
+    return shape
 
 
 cdef int whole_rank(tuple shape, cnp.ndarray g, rank, bint last) except -1:
@@ -712,7 +913,7 @@ def max_pool_gradient(input_size, indices, grad_output, rank, layout, out, dtype
     cdef int axes = whole_rank(shape, g, rank, last)
     i = checked_indices(indices, g, "grad_output", prod(spatial_of(shape, axes, last)))
     result = own_order(g.dtype) if dtype is None else asked(dtype)
-    kept = {"e": np.dtype(np.float32), "?": np.dtype(np.int64)}.get(result.char, result)
+    kept = np.dtype(np.float32) if result.char == "e" else result
     return scattering(g, i, result, kept, shape, axes, last, out)
 
 
@@ -769,7 +970,7 @@ def sum_pool_gradient(input_size, grad_output, kernel_size, stride, padding, dil
     cdef bint last = named(LAYOUTS, layout, "layout")
     axes, sizes = gradient_axes(input_size, g, kernel_size, stride, padding, dilation, ceil_mode, last)
     result = own_order(g.dtype) if dtype is None else asked(dtype)
-    return spread(readable(g, result), axes, sizes, last, result, out, g)
+    return spread(as_it_lies(g, result), axes, sizes, last, result, out, g)
 
 
 def avg_pool_gradient(input_size, grad_output, kernel_size, stride, padding, ceil_mode, count_include_pad,
@@ -793,13 +994,15 @@ def adaptive_avg_pool_gradient(input_size, grad_output, rank, layout, out, dtype
     sizes, outs = spatial_of(shape, axes_given, last), spatial_of((<object> g).shape, axes_given, last)
     axes = adaptive_axes(sizes, outs, "input_size")
     result = average_dtype(g, dtype)
+    if not all(outs):
+        y = new_or_given(out, shape, result, (g,))
+        y.fill(0)
+        return [], y
     everywhere, divisor = before_or_after(divisors(axes, sizes, False))
     y = new_or_given(out, shape, result, (g,))
     tables = []
     for n, o in zip(sizes, outs):
-        i = np.arange(n, dtype=np.intp)
-        starts = i * o // n
-        tables.append((starts, -((i + 1) * o // -n) - starts))
+        tables.append(shares(o, n))
     back = Axes(tuple([int(t[1].max()) for t in tables]), (1,) * axes_given, (1,) * axes_given, (0,) * axes_given,
                 sizes, sizes, tuple(tables), None, divisor)
     return [averages_back(g, y, back, last, result, everywhere)], y
@@ -813,15 +1016,19 @@ def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride, padding, di
     not_complex(a.dtype, "the norm")
     not_complex(g.dtype, "the norm", "grad_output")
     axes, sizes = gradient_axes((<object> a).shape, g, kernel_size, stride, padding, dilation, ceil_mode, last)
-    if dtype is None:
-        result = np.result_type(average_dtype(a, None), average_dtype(g, None))
-    else:
-        result = average_dtype(g, dtype)
+    result = np.result_type(a, g) if dtype is None else average_dtype(g, dtype)
+    result = np.dtype(np.float64) if result.kind in "biu" else own_order(result)
     not_complex(result, "the norm", "dtype")
     if out is not None:
         check_out(out, (<object> a).shape, result)
     wide = result if result.char == "g" else np.dtype(np.float64)
-    return a.astype(wide), g.astype(wide), power, axes, sizes, last, wide, result
+    return (np.ascontiguousarray(in_dtype(a, wide)), np.ascontiguousarray(in_dtype(g, wide)), power, axes, sizes, last, wide,
+            result)
+
+
+def norm_records(cnp.ndarray x, y, Axes axes, bint last, double power):
+    """The record of norms of x in y."""
+    return [norms(x, y, axes, last, power)]
 
 
 def spread_norms(g, axes, sizes, last, wide):

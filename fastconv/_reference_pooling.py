@@ -256,9 +256,20 @@ def lp_pool(x, norm_type, kernel_size, stride=None, ceil_mode=False, *,
 
 
 def _norm(x, p, windows, layout):
+    return _parts_of_norm(x, p, windows, layout)[0]
+
+
+def _parts_of_norm(x, p, windows, layout):
+    """The norms; and the largest elements, and the sums of powers of what the others are to these."""
     power = x.dtype.type(p)
-    sums = _total(np.abs(x) ** power, windows, layout)
-    return np.sqrt(sums) if p == 2 else sums ** (1 / power)
+    with np.errstate(all="ignore"):
+        sums = _total(np.abs(x) ** power, windows, layout)
+        held = np.where(windows.exists, windows.gather(_first(np.abs(x), windows.rank, layout)), 0)
+        largest = held.max(-1)
+        shares = np.where(np.isfinite(largest) & (largest > 0), ((held / largest[..., None]) ** power).sum(-1), 1)
+        safe = (power >= 1 / 16) & (np.finfo(x.dtype).tiny * 1e20 < sums) & (sums < np.finfo(x.dtype).max)
+        norms = (np.sqrt if p == 2 else lambda s: s ** (1 / power))(np.where(safe, sums, shares))
+        return np.where(safe, norms, norms * largest), largest, shares
 
 
 # ---------------------------------------------------------------- gradients
@@ -312,16 +323,17 @@ def adaptive_avg_pool_gradient(input_size, grad_output, *, rank=None, layout="ch
 
 def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride=None, ceil_mode=False, *,
                      padding=0, dilation=1, layout="channels_first", dtype=None):
-    """g |x|^(p-1) sign(x) y^(1-p), summed over the windows; 0 where the norm y is 0."""
+    """g |x|^(p-1) sign(x) y^(1-p), summed over the windows; 0 where x is."""
     common = np.result_type(np.asarray(x), np.asarray(grad_output)) if dtype is None else np.dtype(dtype)
     common = np.dtype(np.float64) if common.kind in "biu" else common
     (x, dtype), (g, _) = _cast(x, common), _cast(grad_output, common)
     kernel = _each(kernel_size, _rank(x.ndim, kernel_size))
     rank = len(kernel)
     windows = _sliding(_spatial(x.shape, rank, layout), kernel, stride, padding, dilation, ceil_mode)
-    y, p = _norm(x, norm_type, windows, layout), x.dtype.type(norm_type)
+    (_, largest, shares), p = _parts_of_norm(x, norm_type, windows, layout), x.dtype.type(norm_type)
     held = windows.gather(_first(x, rank, layout))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.where(y[..., None] == 0, 0, (np.abs(held) / y[..., None]) ** (p - 1) * np.sign(held))
+    with np.errstate(all="ignore"):
+        slope = (np.abs(held) / largest[..., None]) ** (p - 1) * shares[..., None] ** (1 / p - 1) * np.sign(held)
+        slope = np.where((held == 0) | (largest[..., None] == 0), 0, slope)
     image = windows.scatter((_first(g, rank, layout)[..., None] * slope).astype(x.dtype))
     return _placed(x.shape, image, rank, layout, dtype)

@@ -10,7 +10,8 @@ cimport numpy as cnp
 from fastconv import _fft
 from fastconv._isa import isa, kernels
 from fastconv._workers import threads
-from fastconv.kernels import indices, spread
+from fastconv.kernels import quotients, spread
+from fastconv.kernels.norms import spread_slopes as spread_windows
 
 from fastconv._layer_geometry cimport Transposed
 from fastconv._tiled_geometry cimport Tiled
@@ -451,10 +452,20 @@ def run_pools(list problems, workers):
     cdef Pooling problem
     for problem in problems:
         if problem.work:
-            (indices.find if problem.pool.finds else _reduce)(
-                problem, threads(workers, 1 + int(problem.bytes / _BYTES_A_THREAD)))
+            _reduce(problem, threads(workers, 1 + int(problem.bytes / _BYTES_A_THREAD)))
 
 
 def put(y, at, x, bint add, workers):
     """Values to where indices say, in arrays (items, elements)."""
-    spread.put(*spread.as_numbers(y, at, x), add, threads(workers, 1 + int(x.nbytes / _BYTES_A_THREAD)))
+    spread.put(*spread.as_numbers(y, at, x), spread.way(y.dtype, add),
+               threads(workers, 1 + int(x.nbytes / _BYTES_A_THREAD)))
+
+
+def spread_slopes(Pooling norms, chosen, dy, dx):
+    """Adds the derivatives of the chosen norms, which are contiguous as all others are, to dx."""
+    spread_windows(norms, chosen.view("u1").reshape(-1), dy.reshape(-1), dx.reshape(-1))
+
+
+def round_quotients(high, low, divisor, Py_ssize_t inner, out, workers):
+    """Exact means from sums in two words; a quotient takes as long as some 200 bytes."""
+    quotients.round_quotients(high, low, divisor, inner, out, threads(workers, 1 + int(out.size / 2e3)))

@@ -213,15 +213,15 @@ def conv_bias(grad_output, *, rank=None, layout="channels_first", out=None, dtyp
 
 
 def _sum_but_channels(g, sizes, layout, dtype, workers):
-    """Sums of each sample's channels first: NumPy takes several times as long for all axes around the channels."""
+    """Sums of each sample's channels first, then of those: in blocks, so that errors do not grow with their number."""
     channels = g.shape[-1 if layout == "channels_last" else -len(sizes) - 1]
     if not g.size:
         return np.zeros(channels, dtype)
     summed = np.dtype(np.float32 if dtype.char == "e" else dtype)
     planes = pooling.sum_pool(g, sizes, layout=layout, dtype=summed, workers=workers).reshape(-1, channels)
-    add = np.logical_or if dtype.kind == "b" else np.add
-    with np.errstate(all="ignore"):    # side by side, for NumPy to add them in pairs
-        return add.reduce(np.ascontiguousarray(planes.T), axis=1, dtype=summed).astype(dtype, copy=False)
+    sums = pooling.sum_pool(planes.T, (len(planes),), dtype=summed, workers=workers)[:, 0]
+    with np.errstate(all="ignore"):
+        return sums.astype(dtype, copy=False)
 
 
 def conv_transpose_input(input_size, weight, grad_output, stride=1, padding=0, output_padding=0, groups=1, dilation=1,
@@ -804,8 +804,8 @@ def lp_pool(x, norm_type, grad_output, kernel_size, stride=None, ceil_mode=False
             layout="channels_first", out=None, dtype=None, workers=None):
     """Gradient of `fastconv.lp_pool`: ``dx[i] = sign(x[i]) * sum(dy[o] * (abs(x[i]) / y[o]) ** (p - 1))``.
 
-    The sum is over the windows ``o`` that hold ``i``, and ``y`` is their norm. A window of zeros, where there is no
-    derivative, adds nothing.
+    The sum is over the windows ``o`` that hold ``i``, and ``y`` is their norm. A zero, where there is no derivative or
+    where it is zero, gets 0.
 
     Parameters
     ----------
@@ -820,7 +820,8 @@ def lp_pool(x, norm_type, grad_output, kernel_size, stride=None, ceil_mode=False
     out : ndarray, optional
         Receives the result and is returned. Any strides; it may overlap the inputs.
     dtype : dtype, optional
-        Return in this floating dtype; the default is ``numpy.result_type(x, grad_output)``, or float64.
+        Return in this floating dtype; the default is ``numpy.result_type(x, grad_output)``, or float64 where that is
+        integer or boolean.
     workers : int, optional
         Threads for this call, as in `fastconv.conv`. The bits of the result do not depend on them.
 
@@ -840,7 +841,8 @@ def lp_pool(x, norm_type, grad_output, kernel_size, stride=None, ceil_mode=False
 
     Notes
     -----
-    Computed in float64 at least, with a few arrays as large as the input.
+    Computed in float64 at least, with a few arrays as large as the input; windows whose powers leave the range of
+    numbers are computed again, of elements over the largest.
 
     Examples
     --------
@@ -851,15 +853,39 @@ def lp_pool(x, norm_type, grad_output, kernel_size, stride=None, ceil_mode=False
     _route.check_workers(workers)
     x, dy, p, axes, sizes, last, dtype, result = pool_gate.lp_pool_gradient(
         x, norm_type, grad_output, kernel_size, stride, padding, dilation, ceil_mode, layout, out, dtype)
-    records, y = pool_gate.lp_pool(x, p, kernel_size, stride, padding, dilation, ceil_mode, layout, None, dtype,
-                                   axes.rank)
-    _route.run_pools(records, workers)
+    y = np.empty_like(dy)
+    norms = pool_gate.norm_records(x, y, axes, last, p)
+    _route.run_pools(norms, workers)
     with np.errstate(all="ignore"):
-        share = np.where(y == 0, 0, dy * y ** (1 - p))
+        share, exact = _norm_shares(y, dy, p)
         records, sums = pool_gate.spread_norms(share, axes, sizes, last, dtype)
         _route.run_pools(records, workers)
-        dx = np.where(x == 0, 0, np.sign(x) * abs(x) ** (p - 1) * sums).astype(result)
+        dx = abs(x)
+        if p != 2:
+            np.power(dx, p - 1, out=dx)
+        dx = np.copysign(dx, x, out=dx)
+        dx *= sums
+        np.copyto(dx, 0, where=(x == 0) | (sums == 0))
+        if not exact.all():
+            _route.spread_slopes(norms[0], ~exact, dy, dx)
+        dx = dx.astype(result)
     return gate.finished(dx, out)
+
+
+def _norm_shares(y, dy, p):
+    """``dy * y ** (1 - p)``, or 0 where that, or a slope, may leave the range of numbers; and where it does not."""
+    largest = np.finfo(y.dtype).maxexp
+    low, high = (np.ldexp(y.dtype.type(1), sign * largest // 2) for sign in (-1, 1))
+    factor = y ** (1 - y.dtype.type(p))
+    share = dy * factor
+    sizes = abs(share)
+    if p >= 1 / 16 and factor.size and (low < factor.min() and factor.max() < high and low**1.9 < sizes.min()
+                                        and sizes.max() < high**1.9):
+        return share, np.True_
+    exact = (low < factor) & (factor < high) & (p >= 1 / 16)
+    exact &= (dy == 0) | (low**1.9 < sizes) & (sizes < high**1.9)
+    exact |= y == 0
+    return np.where(exact & (y != 0), share, 0), exact
 
 
 def adaptive_avg_pool(input_size, grad_output, *, rank=None, layout="channels_first", out=None, dtype=None,

@@ -1,6 +1,8 @@
 """Pooling: the largest, the smallest, the sum, the mean or a norm of each window, for any rank and dtype."""
 from inspect import signature
 
+import numpy as np
+
 from fastconv import _pool_geometry as gate
 from fastconv import _route
 from fastconv._layer_geometry import finished
@@ -22,7 +24,12 @@ def _rounded(records, y, rest, out, workers):
     """Means; those of integers too large for floating point come as two exact sums."""
     _route.run_pools(records, workers)
     if rest is not None:
-        y[...] = gate.rounded(*rest)
+        high, low, divisor, inner = rest
+        quotients = y if y.dtype == np.float64 and y.flags.carray else np.empty(y.shape)
+        _route.round_quotients(high.reshape(-1), low.reshape(-1), divisor, inner, quotients.reshape(-1), workers)
+        if quotients is not y:
+            with np.errstate(all="ignore"):
+                y[...] = quotients
     return finished(y, out)
 
 
@@ -158,9 +165,10 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     Notes
     -----
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
-    cost of a window is that of its sides' logarithms, not its area. With indices, it is the area.
+    cost of a window is that of its sides' logarithms, not its area, with indices, too.
 
-    Of zeros of both signs, which are equal, either may be the result.
+    Of equal elements the first is the result and what its index names: so of zeros of both signs it has the first's.
+    A new result lies in memory as `x` does, if that is a Fortran-ordered array.
 
     References
     ----------
@@ -246,9 +254,10 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     Notes
     -----
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
-    cost of a window is that of its sides' logarithms, not its area. With indices, it is the area.
+    cost of a window is that of its sides' logarithms, not its area, with indices, too.
 
-    Of zeros of both signs, which are equal, either may be the result.
+    Of equal elements the first is the result and what its index names: so of zeros of both signs it has the first's.
+    A new result lies in memory as `x` does, if that is a Fortran-ordered array.
 
     References
     ----------
@@ -496,6 +505,9 @@ def lp_pool(x, norm_type, kernel_size, stride=None, ceil_mode=False, *, padding=
     -----
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
     cost of a window is that of its sides' logarithms, not its area.
+
+    Computed in float64 at least. Where powers leave its range, as of 1e200, the norm is computed of elements over the
+    largest, so that it is right wherever it is a number of the type; that costs the window's area.
 
     References
     ----------

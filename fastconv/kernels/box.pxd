@@ -2,21 +2,24 @@
 
 Inline, for the plan to know each build's vectors.
 """
+from libc.stdlib cimport malloc
+
 from fastconv.kernels.border cimport share, whole
-from fastconv.kernels.finish cimport widener
+from fastconv.kernels.finish cimport any_power_leaves, large, longdouble, power, widener
 from fastconv.kernels.lines cimport (
-    BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, LONGDOUBLE, UINT8, line_copier, line_copy, same_bits,
+    BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, LONGDOUBLE, UINT8, UINT16, UINT32, line_copier,
+    line_copy, same_bits,
 )
 from fastconv.kernels.loops cimport Loops, loops_for
 from fastconv.kernels.order cimport TOTAL
-from fastconv.kernels.pooling cimport MEAN, ROOT, Pool, by_windows
+from fastconv.kernels.pooling cimport ALL, MEAN, PLACE, ROOT, Pool, by_windows, is_whole
 from fastconv.kernels.problem cimport MAX_RANK
 from fastconv.kernels.simd cimport STREAMS
 
 cdef enum:
     FEW_TAPS = 7               # of an outer axis that are merged while x is read
     GROUP = 32                 # rows that are summed one after the other; then groups, and so on
-    MAX_PASSES = 64
+    MAX_PASSES = 33            # of windows of less than 2**63 elements, a quarter of the size after the other
     ROW = 64 * 1024            # bytes of a row of the box: half a second-level cache for the rows a window needs
     BOX = 32 * 1024            # half a first-level cache
     # Where windows overlap so far that a smaller one would be read again and again: means of 31x31 s1 on 1024 x 1024
@@ -45,7 +48,7 @@ cdef struct Plan:
     Loops f
     Py_ssize_t u               # elements from one tap of a row to the next
     bint direct[MAX_RANK]
-    Passes passes[MAX_RANK]
+    Passes* passes             # of each axis
     Py_ssize_t outs[MAX_RANK]  # of a block
     Py_ssize_t blocks[MAX_RANK]
     Py_ssize_t box[MAX_RANK]   # positions of the box
@@ -61,8 +64,16 @@ cdef struct Plan:
     bint halves_to_memory      # and finished on the way
     bint streams               # rows of outputs are stored past the caches
     int chained                # axes
+    bint whole                 # each row is one window
+    bint may_leave_range       # powers of x: see finish.pxd
+    longdouble largest_base    # of those that do not
+    bint finds                 # keys are reduced, for the places in them
+    bint signs                 # results may be zeros of either sign: see zeros.pyx
+    Py_ssize_t value_size      # bytes of what is compared, before it is a key
+    bint gathers_alone         # lines of x become lines of elements, and nothing else happens to them
     bint as_it_is              # x's elements need no conversion
     bint reads_in_place        # nor its rows to be gathered
+    bint as_lines              # results are lines of what is stored
     bint stores_in_place
     bint x_contiguous          # a row is one line; so is one of out
     bint out_contiguous
@@ -79,6 +90,9 @@ cdef struct Block:
     Py_ssize_t high
     Py_ssize_t elements        # of the row
     Py_ssize_t ahead           # positions before the first of them, where they stand apart
+    Py_ssize_t* at             # the outputs along the outer axes that a row is made for
+    bint* leaves_range         # whether a power of an element did: see `finish.pxd`
+    int* minus_zeros           # whether x has any in what the block sees: -1 if that is not known
     const char* x
     char* out
     char* box
@@ -87,6 +101,7 @@ cdef struct Block:
     char* wide
     char* converted
     char* spread
+    char* values               # to become keys
     char* levels
 
 
@@ -149,19 +164,11 @@ cdef inline Py_ssize_t span(const Pool* s, int axis, Py_ssize_t o, Py_ssize_t ou
     return s.start[axis][o + outs - 1] + s.count[axis][o + outs - 1] - s.start[axis][o]
 
 
-cdef inline Py_ssize_t period(const Pool* s, int axis) noexcept nogil:
-    """Taps from one that meets an element of x to the next that does."""
-    cdef Py_ssize_t taps = 1
-    while taps * s.dilation[axis] % s.apart[axis]:
-        taps += 1
-    return taps
-
-
 cdef inline bint is_direct(const Plan* p, int axis) noexcept nogil:
     cdef const Pool* s = p.s
-    cdef Py_ssize_t every = period(s, axis), k = (s.kernel[axis] + every - 1) // every
+    cdef Py_ssize_t every = s.period[axis], k = (s.kernel[axis] + every - 1) // every
     if (p.halves or s.start[axis] != NULL or k <= s.stride[axis]
-            or extent(s, axis) * p.pitch[p.s.rank - 2] > LARGEST_BOX):
+            or <double> extent(s, axis) * p.pitch[p.s.rank - 2] > LARGEST_BOX):
         return True
     # By dtypes, never by strides: a sum's bits depend on its order.
     return p.as_it_is and (k <= FEW_TAPS or k <= 2 * s.stride[axis])
@@ -193,7 +200,7 @@ cdef inline void cut_row(Plan* p) noexcept nogil:
     cdef Py_ssize_t n = s.out_size[last], most = max(ROW, 2 * extent(s, last) * p.f.size * p.u)
     p.outs[last] = n
     lay_out(p)
-    while p.outs[last] > 1 and reach(s, last, p.outs[last]) * p.pitch[last] > most:
+    while p.outs[last] > 1 and max(reach(s, last, p.outs[last]), p.outs[last]) * p.pitch[last] > most:
         n = (n + 1) // 2
         p.outs[last] = share(s.out_size[last], n)
         lay_out(p)
@@ -270,7 +277,7 @@ cdef inline bint halves_rows(const Plan* p) noexcept nogil:
             return False
     # Rows that are converted are converted for each row of outputs. (Sums of floats have other zeros at a border that
     # is filled than where it is left out, as it would be here and not in another layout.)
-    return (p.u == 1 and s.stride[last] == 2 and s.dilation[last] == 1 and (
+    return (p.u == 1 and s.stride[last] == 2 and s.dilation[last] == 1 and not p.finds and (
         p.reads_in_place or s.power == 0 and not s.divides_x and (
             s.element < FLOAT16 if s.reduction == TOTAL else s.kernel[last - 1] <= s.stride[last - 1])))
 
@@ -289,6 +296,13 @@ cdef inline bint streams(const Plan* p) noexcept nogil:
     return bytes >= STREAMED
 
 
+cdef inline Py_ssize_t element_size(int element) noexcept nogil:
+    if element == BOOL or element == INT8 or element == UINT8: return 1
+    if element == INT16 or element == UINT16: return 2
+    if element == INT32 or element == UINT32 or element == FLOAT32: return 4
+    return sizeof(long double) if element == LONGDOUBLE else 8
+
+
 cdef inline void read_and_store(Plan* p) noexcept nogil:
     """What elements become on their way."""
     cdef const Pool* s = p.s
@@ -296,33 +310,48 @@ cdef inline void read_and_store(Plan* p) noexcept nogil:
     cdef bint as_lines
     p.x_contiguous = (s.inner == 1 or s.x_inner * s.inner == s.x_stride[last]) or s.x_size[last] == 1
     p.out_contiguous = s.inner == 1 or s.out_inner * s.inner == s.out_stride[last] or s.out_size[last] == 1
-    p.as_it_is = same(s.x_element, s.element) and s.power == 0 and not s.divides_x
+    p.may_leave_range = s.power != 1 and (s.element == LONGDOUBLE or any_power_leaves(s.x_element, s.power))
+    p.largest_base = 0
+    if p.may_leave_range:
+        p.largest_base = (power(large(p.largest_base), 1 / <longdouble> s.power) if s.element == LONGDOUBLE else
+                          power(large(<double> 0), 1 / s.power))
+    p.finds = s.finish == PLACE
+    p.signs = s.reduction != TOTAL and not p.finds and s.element >= FLOAT16 and s.x_element >= FLOAT16
+    p.value_size = element_size(s.compared) if p.finds else 0
+    p.gathers_alone = not p.finds and s.part == ALL and s.power == 0
+    p.as_it_is = same(s.x_element, s.element) and s.power == 0 and not s.divides_x and not p.finds and s.part == ALL
     p.reads_in_place = (p.as_it_is and p.x_contiguous
                         and (s.x_inner == p.f.size if s.inner > 1 or s.x_size[last] == 1 else
                              s.x_stride[last] == p.f.size))
     p.last_element, p.last_size = s.element, p.f.size
     if s.finish == MEAN and s.element != FLOAT32 and s.element != FLOAT64 and s.element != LONGDOUBLE:
         p.last_element, p.last_size = FLOAT64, 8
+    elif p.finds:
+        p.last_element, p.last_size = INT64, 8
     # Booleans may be any byte; stored by lines, they are 0 or 1.
     as_lines = (same(s.out_element, p.last_element) and s.out_element != BOOL and p.out_contiguous
                 and (s.out_inner if s.inner > 1 else s.out_stride[last]) == p.last_size)
+    p.as_lines = as_lines and p.last_element == s.element
     p.streams = STREAMS and s.element != LONGDOUBLE and as_lines and streams(p)
     p.stores_in_place = as_lines and not p.streams and p.last_element == s.element
-    p.gather = widener(s.x_element, s.element)
+    p.gather = widener(s.x_element, s.compared if p.finds else s.element)
     if p.gather == NULL:
-        p.gather = line_copier(s.x_element, s.element)
+        p.gather = line_copier(s.x_element, s.compared if p.finds else s.element)
     p.scatter = line_copier(p.last_element, s.out_element)
 
 
 cdef inline void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept nogil:
     cdef int axis, last = s.rank - 1
-    p.s, p.u = s, s.inner
+    p.s, p.u, p.whole = s, s.inner, is_whole(s)
     loops_for(&p.f, s.element, s.reduction)
     read_and_store(p)
     p.items = 1
     for axis in range(s.leading):
         p.items *= s.leading_size[axis]
     p.halves = halves_rows(p)
+    if p.halves and p.signs:    # looked at while they are in cache
+        p.streams = False
+        p.stores_in_place = p.stores_in_place or p.as_lines
     p.halves_to_memory = (p.halves and (p.stores_in_place or p.streams and p.last_element == s.element)
                           and s.finish != ROOT and s.divisor[last] == NULL)
     shape_blocks(p, workers)
@@ -338,6 +367,15 @@ cdef inline void make_plan(Plan* p, const Pool* s, Py_ssize_t workers) noexcept 
         if axis < last and p.direct[axis] and s.kernel[axis] > GROUP:
             p.many_rows = True
     p.many_at_once = rows_at_once(p)
+
+
+cdef inline Plan* new_plan(const Pool* s, Py_ssize_t workers) noexcept nogil:
+    """In one piece of memory, not on a thread's small stack; NULL if there is none."""
+    cdef Plan* p = <Plan*> malloc(sizeof(Plan) + s.rank * sizeof(Passes))
+    if p != NULL:
+        p.passes = <Passes*> (p + 1)
+        make_plan(p, s, workers)
+    return p
 
 
 cdef inline void go_to_item(const Pool* s, Block* b, Py_ssize_t index) noexcept nogil:

@@ -1,13 +1,20 @@
 """What happens to lines of terms before they are added, and to lines of sums: powers, quotients and roots, and the way
 past the caches."""
-from libc.math cimport fabs, fma, ldexp, pow, powl, sqrt, sqrtl
+from libc.math cimport INFINITY, fabs, fma, fmal, ldexp, ldexpl, log, logl, pow, powl, sqrt, sqrtl
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastconv.kernels.lines cimport (
-    FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, line_copy,
+    FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64,
+    line_copy,
 )
+from fastconv.kernels.pooling cimport LOWER, Part
 from fastconv.kernels.simd cimport VECTOR, stream
+
+cdef extern from "<float.h>" nogil:
+    enum:
+        DBL_MAX_EXP
+        LDBL_MAX_EXP
 
 ctypedef long double longdouble
 
@@ -163,11 +170,79 @@ cdef inline void stream_quotients(int element, Py_ssize_t size, char* to, const 
         n -= m
 
 
+cdef inline void split(int64_t* a, Part part, int element, Py_ssize_t n) noexcept nogil:
+    """Whole numbers of 64 bits become their upper or their lower 32, for sums that are exact."""
+    cdef Py_ssize_t i
+    if part == LOWER:
+        for i in range(n):
+            a[i] = <int64_t> <uint32_t> a[i]
+    elif element == UINT64:
+        for i in range(n):
+            a[i] = <int64_t> (<uint64_t> a[i] >> 32)
+    else:
+        for i in range(n):
+            a[i] = a[i] >> 32
+
+
 cdef inline Floating power(Floating a, Floating p) noexcept nogil:
     if Floating is longdouble:
         return powl(a, p)
     else:
         return <Floating> pow(a, p)
+
+
+# Sums of powers are as exact as can be while they, and all terms but zeros, are between these, 2 to the power of so
+# many below the ends of the type: fewer than 2**62 terms then neither overflow nor vanish beside the sum. Other sums
+# are computed again, of elements over the largest: norms.pxd. So are those of powers whose roots make the rounding of a
+# sum several times larger.
+cdef enum:
+    MARGIN = 62
+    LEAST_POWER = 16           # as its reciprocal
+    WITHOUT_HARM = 1 << 30     # of sums, and its reciprocal, between which the rounding of 1 / p does not count
+
+cdef inline Floating large(Floating like) noexcept nogil:
+    if Floating is longdouble:
+        return ldexpl(1, LDBL_MAX_EXP - MARGIN)
+    else:
+        return <Floating> ldexp(1, DBL_MAX_EXP - MARGIN)
+
+
+cdef inline bint leaves_range(Floating total, Floating p) noexcept nogil:
+    """Whether the sum of p-th powers is to be computed again."""
+    return p * LEAST_POWER < 1 or total < 1 / large(total) or total == INFINITY
+
+
+cdef inline bint any_power_leaves(int element, double p) noexcept nogil:
+    """Whether a power of some number of a type, in double precision, may be out of the range."""
+    cdef int bits = 1100       # the most that its exponents differ from 0
+    if element == FLOAT16: bits = 24
+    elif element == FLOAT32: bits = 149
+    elif element < FLOAT16: bits = 64
+    return p * bits > DBL_MAX_EXP - MARGIN or p * LEAST_POWER < 1
+
+
+cdef inline bint powers_leave_range(const Floating* a, Floating p, Floating most, Py_ssize_t n) noexcept nogil:
+    """Whether that of any but zeros and infinity does, so that sums may have to be computed again; `most` is the
+    largest number whose power does not."""
+    cdef Floating least = 1 / most, x
+    cdef Py_ssize_t i
+    cdef int64_t leaves = p * LEAST_POWER < 1, m, low, high, infinite
+    if Floating is double:    # by bits, whose order is that of magnitudes: differences' signs, which are vectors
+        x = INFINITY
+        memcpy(&low, &least, 8)
+        memcpy(&high, &most, 8)
+        memcpy(&infinite, &x, 8)
+        leaves = -leaves
+        for i in range(n):
+            memcpy(&m, &a[i], 8)
+            m = <int64_t> (<uint64_t> m << 1 >> 1)
+            leaves |= ((m - low) & -m) | ((high - m) & (m - infinite))
+        return leaves < 0
+    for i in range(n):
+        x = -a[i] if a[i] < 0 else a[i]
+        leaves |= (x > 0) & (x < least)
+        leaves |= (x > most) & (x < <Floating> INFINITY)
+    return leaves != 0
 
 
 cdef inline void raise_to(Floating* a, Floating p, Py_ssize_t n) noexcept nogil:
@@ -182,11 +257,27 @@ cdef inline void raise_to(Floating* a, Floating p, Py_ssize_t n) noexcept nogil:
             a[i] = power(a[i], p)
 
 
+cdef inline Floating root(Floating total, Floating p) noexcept nogil:
+    cdef Floating q = 1 / p, y
+    if p == 2:
+        return <Floating> sqrt(total) if Floating is not longdouble else sqrtl(total)
+    if p == 1:
+        return total
+    y = power(total, q)
+    if 1 / <Floating> WITHOUT_HARM < total < WITHOUT_HARM or total == 0 or not y < <Floating> INFINITY:
+        return y
+    # What 1 / p lost to rounding counts as many times as the sum's logarithm has units.
+    if Floating is longdouble:
+        return y + y * (q * fmal(-q, p, 1) * logl(total))
+    else:
+        return y + y * <Floating> (q * fma(-q, p, 1) * log(total))
+
+
 cdef inline void take_root(Floating* a, Floating p, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
     if p == 2:
         for i in range(n):
-            a[i] = <Floating> sqrt(a[i]) if Floating is not longdouble else sqrtl(a[i])
+            a[i] = root(a[i], 2)
     elif p != 1:
         for i in range(n):
-            a[i] = power(a[i], 1 / p)
+            a[i] = root(a[i], p)

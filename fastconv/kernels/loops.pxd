@@ -7,10 +7,11 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastconv.kernels.lines cimport (
     BOOL, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, LONGDOUBLE, UINT8, UINT16, UINT32, UINT64,
 )
-from fastconv.kernels.merge cimport MOST_LANES, Halving, fold, halve, rows, scan, slide
+from fastconv.kernels.merge cimport MOST_LANES, Halving, fold, halve, rows, scan, slide, stack
 from fastconv.kernels.order cimport (
-    LARGEST, SMALLEST, TOTAL, Ordered, element_bytes, vsigned8, vsigned16, vsigned32, vsigned64,
+    LARGEST, SMALLEST, TOTAL, Ordered, element_bytes, vpair, vsigned8, vsigned16, vsigned32, vsigned64,
 )
+from fastconv.kernels.pooling cimport PAIRS
 from fastconv.kernels.simd cimport vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble
 
 # to[i] = a[i] merged with the m - 1 rows behind it, `step` apart, and with to[i] itself if it is to be added to.
@@ -28,16 +29,21 @@ ctypedef void (*halve_loop)(char* to, const char* a, const char* none, const Hal
 # Each of `count` lines of n elements becomes one element.
 ctypedef void (*fold_loop)(char* to, Py_ssize_t to_step, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t count,
                            const char* end, const char* none) noexcept nogil
+# The same of lines side by side, whole vectors of them and of results.
+ctypedef void (*stack_loop)(char* to, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t strips, const char* none,
+                            char* scratch) noexcept nogil
 # to[i] = the count[i] elements of a from start[i] - origin merged.
 ctypedef void (*scan_loop)(char* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count, Py_ssize_t origin,
                            Py_ssize_t n, const char* none) noexcept nogil
 
 cdef struct Loops:
-    Py_ssize_t size
+    Py_ssize_t size            # bytes of an element, and of the vector that is computed with
+    Py_ssize_t width
     rows_loop rows
     slide_loop slide
     halve_loop halve
     fold_loop fold
+    stack_loop stack
     scan_loop scan
     char none[MOST_LANES]      # a vector of what changes no result
 
@@ -96,13 +102,25 @@ cdef inline void fold_total(Ordered* to, Py_ssize_t to_step, const char* a, Py_s
                             Py_ssize_t count, const char* end, const char* none) noexcept nogil:
     fold(<char*> to, to_step, a, step, n, count, end, none, <Ordered*> NULL, TOTAL)
 
+cdef inline void stack_largest(Ordered* to, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t strips,
+                               const char* none, char* scratch) noexcept nogil:
+    stack(<char*> to, a, step, n, strips, none, scratch, <Ordered*> NULL, LARGEST)
+
 cdef inline void scan_largest(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count,
                               Py_ssize_t origin, Py_ssize_t n, const char* none) noexcept nogil:
     scan(<char*> to, a, start, count, origin, n, none, <Ordered*> NULL, LARGEST)
 
+cdef inline void stack_smallest(Ordered* to, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t strips,
+                                const char* none, char* scratch) noexcept nogil:
+    stack(<char*> to, a, step, n, strips, none, scratch, <Ordered*> NULL, SMALLEST)
+
 cdef inline void scan_smallest(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count,
                                Py_ssize_t origin, Py_ssize_t n, const char* none) noexcept nogil:
     scan(<char*> to, a, start, count, origin, n, none, <Ordered*> NULL, SMALLEST)
+
+cdef inline void stack_total(Ordered* to, const char* a, Py_ssize_t step, Py_ssize_t n, Py_ssize_t strips,
+                             const char* none, char* scratch) noexcept nogil:
+    stack(<char*> to, a, step, n, strips, none, scratch, <Ordered*> NULL, TOTAL)
 
 cdef inline void scan_total(Ordered* to, const char* a, const Py_ssize_t* start, const Py_ssize_t* count,
                             Py_ssize_t origin, Py_ssize_t n, const char* none) noexcept nogil:
@@ -110,15 +128,15 @@ cdef inline void scan_total(Ordered* to, const char* a, const Py_ssize_t* start,
 
 
 cdef inline void ordered_loops(Loops* f, int how, Ordered* like) noexcept nogil:
-    f.size = element_bytes(like)
+    f.size, f.width = element_bytes(like), sizeof(Ordered)
     if how == LARGEST:
         f.rows, f.slide = <rows_loop> rows_largest[Ordered], <slide_loop> slide_largest[Ordered]
         f.halve, f.fold = <halve_loop> halve_largest[Ordered], <fold_loop> fold_largest[Ordered]
-        f.scan = <scan_loop> scan_largest[Ordered]
+        f.scan, f.stack = <scan_loop> scan_largest[Ordered], <stack_loop> stack_largest[Ordered]
     else:
         f.rows, f.slide = <rows_loop> rows_smallest[Ordered], <slide_loop> slide_smallest[Ordered]
         f.halve, f.fold = <halve_loop> halve_smallest[Ordered], <fold_loop> fold_smallest[Ordered]
-        f.scan = <scan_loop> scan_smallest[Ordered]
+        f.scan, f.stack = <scan_loop> scan_smallest[Ordered], <stack_loop> stack_smallest[Ordered]
 
 
 ctypedef fused Summed:
@@ -131,10 +149,18 @@ ctypedef fused Summed:
 
 
 cdef inline void summing_loops(Loops* f, Summed* like) noexcept nogil:
-    f.size = element_bytes(like)
+    f.size, f.width = element_bytes(like), sizeof(Summed)
     f.rows, f.slide = <rows_loop> rows_total[Summed], <slide_loop> slide_total[Summed]
     f.halve, f.fold = <halve_loop> halve_total[Summed], <fold_loop> fold_total[Summed]
-    f.scan = <scan_loop> scan_total[Summed]
+    f.scan, f.stack = <scan_loop> scan_total[Summed], <stack_loop> stack_total[Summed]
+
+
+cdef inline void pair_loops(Loops* f, vpair* like) noexcept nogil:
+    """Of pairs, of which only the largest is sought."""
+    f.size = f.width = element_bytes(like)
+    f.rows, f.slide = <rows_loop> rows_largest[vpair], <slide_loop> slide_largest[vpair]
+    f.halve, f.fold = <halve_loop> halve_largest[vpair], <fold_loop> fold_largest[vpair]
+    f.scan, f.stack = <scan_loop> scan_largest[vpair], <stack_loop> stack_largest[vpair]
 
 
 cdef inline void fill_none(Loops* f, int element, int how) noexcept nogil:
@@ -159,7 +185,8 @@ cdef inline void fill_none(Loops* f, int element, int how) noexcept nogil:
         if f.size == 1: (<uint8_t*> f.none)[i] = <uint8_t> bits
         elif f.size == 2: (<uint16_t*> f.none)[i] = <uint16_t> bits
         elif f.size == 4: (<uint32_t*> f.none)[i] = <uint32_t> bits
-        else: (<uint64_t*> f.none)[i] = bits
+        elif f.size == 8: (<uint64_t*> f.none)[i] = bits
+        else: (<vpair*> f.none)[i].high = (<vpair*> f.none)[i].low = bits
 
 
 cdef inline void loops_for(Loops* f, int element, int how) noexcept nogil:
@@ -170,6 +197,7 @@ cdef inline void loops_for(Loops* f, int element, int how) noexcept nogil:
         elif element == FLOAT32: summing_loops(f, <vfloat*> NULL)
         elif element == FLOAT64: summing_loops(f, <vdouble*> NULL)
         else: summing_loops(f, <vlongdouble*> NULL)
+    elif element == PAIRS: pair_loops(f, NULL)
     elif element == BOOL or element == UINT8: ordered_loops(f, how, <vbool*> NULL)
     elif element == INT8: ordered_loops(f, how, <vsigned8*> NULL)
     elif element == UINT16: ordered_loops(f, how, <vint16*> NULL)

@@ -1,7 +1,12 @@
 """The vector types of pooling: those of simd.pxd, and signed integers, whose order is not that of unsigned ones.
 
-`merge` is one step of a reduction. NaN is larger and smaller than any number: whoever meets it keeps it.
+`merge` is one step of a reduction. NaN is larger and smaller than any number: whoever meets it keeps it. Of zeros of
+both signs either is the result: see zeros.pxd.
+
+A pair is two numbers as one, compared as 128 bits: a value, and in the lower bits its place.
 """
+from libc.stdint cimport uint64_t
+
 from fastconv.kernels.simd cimport vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble
 
 cdef extern from * nogil:
@@ -15,6 +20,17 @@ cdef extern from * nogil:
     FC_VECTOR(short, vsigned16);
     FC_VECTOR(int, vsigned32);
     FC_VECTOR(long long, vsigned64);
+
+    typedef struct { unsigned long long high, low; } vpair;
+    #if defined(__GNUC__) || defined(__clang__)
+      typedef unsigned int vint32_may __attribute__((may_alias));
+      typedef unsigned long long vint64_may __attribute__((may_alias));
+    #else
+      typedef unsigned int vint32_may;
+      typedef unsigned long long vint64_may;
+    #endif
+    static CYTHON_INLINE vpair fc_choose_vpair(vpair a, vpair b) {
+        return a.high > b.high || (a.high == b.high && a.low >= b.low) ? a : b; }
 
     /* By masks, two or three instructions. Loops over the lanes may become one, but GCC takes apart the vectors that it
        knows from elsewhere: 5 times slower, depending on what stands around them. NaN: a's is kept, b's by itself. */
@@ -60,6 +76,36 @@ cdef extern from * nogil:
     FC_CHOOSE_FLOAT(vfloat, vsigned32, ps)
     FC_CHOOSE_FLOAT(vdouble, vsigned64, pd)
     FC_CHOOSE_ONE(vlongdouble)
+
+    /* Whether any of n elements is a zero, or -0. */
+    #if FC_VECTORS
+      #define FC_ANY_ZERO(V, M, T) \\
+        static CYTHON_INLINE int fc_any_zero_##V(const char* at, Py_ssize_t n) { \\
+            const T* a = (const T*) at; unsigned long long any = 0; \\
+            Py_ssize_t lanes = sizeof(V) / sizeof(T), i; M found; \\
+            if (n < lanes) { for (i = 0; i < n; i++) any |= a[i] == 0; return any != 0; } \\
+            found = (M) (*(const V*) (a + n - lanes) == 0); \\
+            for (i = 0; i + lanes <= n; i += lanes) found |= (M) (*(const V*) (a + i) == 0); \\
+            for (i = 0; i < (Py_ssize_t) (sizeof(V) / 8); i++) any |= ((const vint64*) &found)[0][i]; \\
+            return any != 0; }
+    #else
+      #define FC_ANY_ZERO(V, M, T) \\
+        static CYTHON_INLINE int fc_any_zero_##V(const char* at, Py_ssize_t n) { \\
+            const T* a = (const T*) at; for (; n > 0; n--) if (a[n - 1] == 0) return 1; \\
+            return 0; }
+    #endif
+    FC_ANY_ZERO(vfloat, vsigned32, float)
+    FC_ANY_ZERO(vdouble, vsigned64, double)
+    #define FC_ANY_MINUS_ZERO(V, T, sign) \\
+        static int fc_any_minus_zero_##V(const char* at, Py_ssize_t n) { \\
+            Py_ssize_t i, part; const T* a = (const T*) at; T any; \\
+            for (; n > 0; n -= part, a += part) { \\
+                part = n < 4096 ? n : 4096; any = 0; \\
+                for (i = 0; i < part; i++) any |= (T) (a[i] == (T) sign); \\
+                if (any) return 1; } \\
+            return 0; }
+    FC_ANY_MINUS_ZERO(vfloat, vint32_may, 1u << 31)
+    FC_ANY_MINUS_ZERO(vdouble, vint64_may, 1ull << 63)
 
     /* The first n elements of one vector, the others of another. */
     static const unsigned char fc_ones_zeros[2 * FC_BYTES] = {
@@ -185,6 +231,14 @@ cdef extern from * nogil:
     ctypedef short vsigned16
     ctypedef int vsigned32
     ctypedef long long vsigned64
+    ctypedef struct vpair:
+        uint64_t high
+        uint64_t low
+    vpair choose_pair "fc_choose_vpair"(vpair a, vpair b)
+    bint any_minus_zero_f "fc_any_minus_zero_vfloat"(const char* a, Py_ssize_t n)
+    bint any_minus_zero_d "fc_any_minus_zero_vdouble"(const char* a, Py_ssize_t n)
+    bint any_zero_f "fc_any_zero_vfloat"(const char* a, Py_ssize_t n)
+    bint any_zero_d "fc_any_zero_vdouble"(const char* a, Py_ssize_t n)
     vbool choose_u8 "fc_choose_vbool"(vbool a, vbool b, int larger)
     vsigned8 choose_s8 "fc_choose_vsigned8"(vsigned8 a, vsigned8 b, int larger)
     vint16 choose_u16 "fc_choose_vint16"(vint16 a, vint16 b, int larger)
@@ -252,6 +306,7 @@ ctypedef fused Ordered:
     vfloat
     vdouble
     vlongdouble
+    vpair
 
 
 cdef inline Py_ssize_t element_bytes(Ordered* like) noexcept nogil:
@@ -263,12 +318,16 @@ cdef inline Py_ssize_t element_bytes(Ordered* like) noexcept nogil:
         return 4
     elif Ordered is vint64 or Ordered is vsigned64 or Ordered is vdouble:
         return 8
+    elif Ordered is vpair:
+        return sizeof(vpair)
     else:
         return sizeof(long double)
 
 
 cdef inline Ordered merge(Ordered a, Ordered b, const int how) noexcept nogil:
-    if how == TOTAL:
+    if Ordered is vpair:    # the larger, which is all that pairs are for
+        return choose_pair(a, b)
+    elif how == TOTAL:
         return a + b
     if Ordered is vbool: return choose_u8(a, b, how == LARGEST)
     elif Ordered is vsigned8: return choose_s8(a, b, how == LARGEST)
@@ -280,7 +339,7 @@ cdef inline Ordered merge(Ordered a, Ordered b, const int how) noexcept nogil:
     elif Ordered is vsigned64: return choose_s64(a, b, how == LARGEST)
     elif Ordered is vfloat: return choose_f(a, b, how == LARGEST)
     elif Ordered is vdouble: return choose_d(a, b, how == LARGEST)
-    else: return choose_g(a, b, how == LARGEST)
+    elif Ordered is vlongdouble: return choose_g(a, b, how == LARGEST)
 
 
 cdef inline Ordered even(Ordered a, Ordered b) noexcept nogil:

@@ -8,27 +8,31 @@ A block of outputs is computed in a box in cache. Rows of x are gathered into it
 are small or hardly overlap (a "direct" axis), and what is outside is filled with what changes no result. Then the
 box is reduced along its other axes, and its rows, at last, along themselves. Gradients are such sums too, of elements
 that are divided on their way into the box and that may stand a stride apart: along outer axes what is between is rows
-of zeros or no row at all, along rows it is put between when they are reduced.
+of zeros or no row at all, along rows it is put between when they are reduced. And so are the places of the largest
+elements: they are in the lower bits of what is compared.
 
 Every output is reduced in one order, whatever the block or the worker. Loops over data are compiled for each type and
 reduction, and called by address; all else exists once.
 """
 from cython.parallel cimport prange, threadid
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport whole
 from fastconv.kernels.box cimport (
-    BOX, GROUP, SLACK, Block, Pass, Plan, extent, go_to_item, make_plan, period, place, positions,
+    BOX, GROUP, SLACK, Block, Pass, Plan, extent, go_to_item, new_plan, place, positions,
 )
-from fastconv.kernels.finish cimport divide_line, longdouble, raise_to
+from fastconv.kernels.finish cimport divide_line, longdouble, powers_leave_range, raise_to, split
+from fastconv.kernels.keys cimport keys_of
 from fastconv.kernels.lines cimport LONGDOUBLE
-from fastconv.kernels.merge cimport MERGED, MOST_LANES, Halving
+from fastconv.kernels.merge cimport MERGED, MOST_LANES, STRIPS, Halving
 from fastconv.kernels.order cimport TOTAL
-from fastconv.kernels.pooling cimport Pool, Pooling, is_all
+from fastconv.kernels.pooling cimport ALL, Pool, Pooling, Taps, in_window, is_whole
+from fastconv.kernels.problem cimport MAX_RANK
 from fastconv.kernels.simd cimport fence
-from fastconv.kernels.windows cimport divides, finish_row, halving, reduce_row
+from fastconv.kernels.windows cimport divides, any_zero, finish_row, halving, mend_zeros, reduce_row
 
 cdef enum:
     LEVELS = 7                 # of groups of rows
@@ -39,43 +43,57 @@ cdef enum:
     # the time where each has its own planes. Larger ones go to whoever is free.
     CACHE = 2 * 1024 * 1024
 
-cdef struct Taps:              # along an axis: positions of x
-    Py_ssize_t first
-    Py_ssize_t step
-    Py_ssize_t n
-
 cdef struct Rows:              # of x, that become one of the box
     const char* x
     Py_ssize_t step            # bytes from one to the next
     const double* by           # each has a divisor of its own, or NULL,
     Py_ssize_t by_step
     double by_all              # times that of all
+    int64_t index              # of the first one's place in the flat x, and to the next one's
+    int64_t index_step
 
 
 # ---------------------------------------------------------------- rows of x into the box
 
-cdef inline void convert_row(const Plan* p, char* to, const char* x, Py_ssize_t n) noexcept nogil:
-    """n positions of a row of x as elements that can be merged."""
+cdef inline void gather_row(const Plan* p, char* to, Py_ssize_t size, const char* x, Py_ssize_t n) noexcept nogil:
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
     cdef Py_ssize_t i
     if s.inner == 1:
-        p.gather(to, p.f.size, x, s.x_stride[last], n)
+        p.gather(to, size, x, s.x_stride[last], n)
     elif p.x_contiguous:
-        p.gather(to, p.f.size, x, s.x_inner, n * s.inner)
+        p.gather(to, size, x, s.x_inner, n * s.inner)
     else:
         for i in range(n):
-            p.gather(to + i * s.inner * p.f.size, p.f.size, x + i * s.x_stride[last], s.x_inner, s.inner)
-    if s.power != 0:
-        if s.element == LONGDOUBLE: raise_to(<longdouble*> to, s.power, n * s.inner)
-        else: raise_to(<double*> to, s.power, n * s.inner)
+            p.gather(to + i * s.inner * size, size, x + i * s.x_stride[last], s.x_inner, s.inner)
+
+
+cdef inline void convert_row(const Plan* p, const Block* b, char* to, const char* x, Py_ssize_t n,
+                             int64_t index) noexcept nogil:
+    """n positions of a row of x as elements that can be merged."""
+    cdef const Pool* s = p.s
+    if p.finds:
+        gather_row(p, b.values, p.value_size, x, n)
+        keys_of(s.compared, to, b.values, n, s.inner, index, s.index_of[s.rank - 1], s.smallest)
+        return
+    gather_row(p, to, p.f.size, x, n)
+    if s.part != ALL:
+        split(<int64_t*> to, s.part, s.x_element, n * s.inner)
+    if s.power == 0:
+        return
+    if p.may_leave_range and not b.leaves_range[0]:
+        b.leaves_range[0] = (
+            powers_leave_range(<longdouble*> to, s.power, p.largest_base, n * s.inner) if s.element == LONGDOUBLE else
+            powers_leave_range(<double*> to, s.power, <double> p.largest_base, n * s.inner))
+    if s.element == LONGDOUBLE: raise_to(<longdouble*> to, s.power, n * s.inner)
+    else: raise_to(<double*> to, s.power, n * s.inner)
 
 
 cdef inline void read_row(const Plan* p, const Block* b, char* to, const Rows* rows, Py_ssize_t r) noexcept nogil:
     """One of them, of elements as they are to be merged."""
     cdef int last = p.s.rank - 1
     cdef const double* by = p.s.x_divisor[last]
-    convert_row(p, to, rows.x + r * rows.step, b.high - b.low)
+    convert_row(p, b, to, rows.x + r * rows.step, b.high - b.low, rows.index + r * rows.index_step)
     if p.s.divides_x:
         divide_line(p.s.element, to, by if by == NULL else by + b.position[last] + b.low,
                     rows.by_all if rows.by == NULL else rows.by_all * rows.by[r * rows.by_step], b.high - b.low, p.u)
@@ -129,20 +147,6 @@ cdef inline Py_ssize_t inner_lines(const Plan* p, const Block* b, int axis, Py_s
     return first
 
 
-cdef inline Taps in_window(const Pool* s, int axis, Py_ssize_t at) noexcept nogil:
-    """Of a window that starts at some position, the taps that meet elements of x."""
-    cdef Py_ssize_t d = s.dilation[axis], apart = s.apart[axis], every = period(s, axis)
-    cdef Py_ssize_t size = (s.x_size[axis] - 1) * apart + 1, high = s.kernel[axis]
-    cdef Py_ssize_t low = 0 if at >= 0 else (-at + d - 1) // d
-    cdef Taps t
-    if at + (high - 1) * d >= size:
-        high = (size - at + d - 1) // d if at < size else 0
-    while low < high and (at + low * d) % apart:
-        low += 1
-    t.first, t.step, t.n = (at + low * d) // apart, every * d // apart, (high - low + every - 1) // every
-    return t
-
-
 cdef inline Taps taps_at(const Plan* p, const Block* b, int axis, Py_ssize_t i) noexcept nogil:
     """What of x position i of the box is made of."""
     cdef const Pool* s = p.s
@@ -159,12 +163,13 @@ cdef inline Taps taps_at(const Plan* p, const Block* b, int axis, Py_ssize_t i) 
     return t
 
 
-cdef void fill_position(const Plan* p, const Block* b, int axis, Py_ssize_t i, const char* x, double by, char* to,
-                        bint add) noexcept nogil:
+cdef void fill_position(const Plan* p, const Block* b, int axis, Py_ssize_t i, const char* x, double by,
+                        int64_t index, char* to, bint add) noexcept nogil:
     cdef Taps taps = taps_at(p, b, axis, i)
     cdef Py_ssize_t t
     cdef Rows rows
     rows.x, rows.step = x + taps.first * p.s.x_stride[axis], taps.step * p.s.x_stride[axis]
+    rows.index, rows.index_step = index + taps.first * p.s.index_of[axis], taps.step * p.s.index_of[axis]
     rows.by, rows.by_step, rows.by_all = p.s.x_divisor[axis], taps.step, by
     if rows.by != NULL:
         rows.by += taps.first
@@ -176,10 +181,10 @@ cdef void fill_position(const Plan* p, const Block* b, int axis, Py_ssize_t i, c
     else:
         for t in range(taps.n):
             fill_box(p, b, axis + 1, rows.x + t * rows.step, by if rows.by == NULL else by * rows.by[t * taps.step],
-                     to, add or t > 0)
+                     rows.index + t * rows.index_step, to, add or t > 0)
 
 
-cdef void fill_box(const Plan* p, const Block* b, int axis, const char* x, double by, char* to,
+cdef void fill_box(const Plan* p, const Block* b, int axis, const char* x, double by, int64_t index, char* to,
                    bint add) noexcept nogil:
     """From this axis inward. Where nothing of x is to be merged, rows hold what changes nothing."""
     cdef const Pool* s = p.s
@@ -193,9 +198,9 @@ cdef void fill_box(const Plan* p, const Block* b, int axis, const char* x, doubl
     else:
         low = high = n
     for i in range(low):
-        fill_position(p, b, axis, i, x, by, to + i * p.pitch[axis], add)
+        fill_position(p, b, axis, i, x, by, index, to + i * p.pitch[axis], add)
     for i in range(high, n):
-        fill_position(p, b, axis, i, x, by, to + i * p.pitch[axis], add)
+        fill_position(p, b, axis, i, x, by, index, to + i * p.pitch[axis], add)
 
 
 # ---------------------------------------------------------------- the box, axis by axis
@@ -234,6 +239,17 @@ cdef void reduce_axis(const Plan* p, Block* b, int axis) noexcept nogil:
         b.box, b.other = b.other, b.box
 
 
+cdef inline void mend_rows(const Plan* p, const Block* b, int axis, Py_ssize_t first, Py_ssize_t n,
+                           char* out) noexcept nogil:
+    """Rows of extremes that were made at once."""
+    cdef Py_ssize_t i, step = p.s.out_stride[axis], elements = b.outs[axis + 1] * p.u
+    if step == elements * p.f.size and not any_zero(p.s.element, out, n * elements):
+        return
+    for i in range(n):
+        b.at[axis] = b.first[axis] + first + i
+        mend_zeros(p, b, out + i * step)
+
+
 cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, char* out,
                       double by_all) noexcept nogil:
     """From this axis inward: all rows of outputs."""
@@ -257,8 +273,11 @@ cdef void reduce_rows(const Plan* p, const Block* b, int axis, const char* box, 
         else:
             p.f.slide(out, box, s.dilation[last] * p.pitch[last], s.kernel[last], box, 0, 0, n, True, b.outs[axis],
                       s.out_stride[axis], step, by_all)
+        if p.signs:
+            mend_rows(p, b, axis, 0, b.outs[axis], out)
         return
     for i in range(b.outs[axis]):
+        b.at[axis] = b.first[axis] + i
         reduce_rows(p, b, axis + 1, box + i * step, out + i * s.out_stride[axis],
                     by_all if s.divisor[axis] == NULL else by_all * s.divisor[axis][b.first[axis] + i])
 
@@ -310,8 +329,8 @@ cdef inline void halve_gathered(const Plan* p, const Block* b, char* line, const
     cdef int last = p.s.rank - 1
     cdef Py_ssize_t r
     for r in range(rows.n):
-        convert_row(p, b.converted + r * p.row_bytes + b.low * p.f.size,
-                    x + r * rows.step + (b.position[last] + b.low) * p.s.x_stride[last], b.high - b.low)
+        convert_row(p, b, b.converted + r * p.row_bytes + b.low * p.f.size,
+                    x + r * rows.step + (b.position[last] + b.low) * p.s.x_stride[last], b.high - b.low, 0)
     h.rows, h.step = rows.n, p.row_bytes
     if rows.n > 0:
         p.f.halve(line, b.converted, p.f.none, &h, 1, 0, 0)
@@ -346,8 +365,11 @@ cdef inline Py_ssize_t halve_rows(const Plan* p, const Block* b, Py_ssize_t i, c
         halve_in_place(p, b, line, x, &rows, h, lines)
     else:
         halve_gathered(p, b, line, x, &rows, h)
+    b.at[last - 1] = b.first[last - 1] + i
     if not p.halves_to_memory:
         finish_row(p, b, line, out, by)
+    elif p.signs:
+        mend_rows(p, b, last - 1, i, lines, out)
     return lines
 
 
@@ -358,6 +380,7 @@ cdef void halve_axes(const Plan* p, const Block* b, int axis, const char* x, cha
     cdef double by
     while i < b.outs[axis]:
         by = by_all if s.divisor[axis] == NULL else by_all * s.divisor[axis][b.first[axis] + i]
+        b.at[axis] = b.first[axis] + i
         if axis == s.rank - 2:
             i += halve_rows(p, b, i, out + i * step, x, by)
         else:
@@ -371,24 +394,30 @@ cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) 
     cdef const Pool* s = p.s
     cdef int axis, last = s.rank - 1
     cdef Block b
+    cdef Py_ssize_t at[MAX_RANK]
+    cdef bint leaves_range = False
+    cdef int minus_zeros = -1
     cdef Py_ssize_t box = p.box_bytes + SLACK
     place(p, &b, index)
+    b.at, b.leaves_range, b.minus_zeros = at, &leaves_range, &minus_zeros
     b.box = scratch
     b.other = scratch + (box if p.two_boxes else 0)
     b.row = b.other + box
     b.wide, b.converted = b.row + p.row_bytes, b.row + 2 * p.row_bytes
-    b.spread = b.levels = b.converted + MERGED * p.row_bytes
+    b.spread = b.values = b.levels = b.converted + MERGED * p.row_bytes
     if p.halves:
         if not p.reads_in_place and (fresh or p.blocks[last] > 1):
             empty(p, b.converted, MERGED * p.row_bytes)
         halve_axes(p, &b, 0, b.x, b.out, s.divided_by)
         return
-    if s.apart[last] > 1:
+    if s.apart[last] > 1 or p.finds:
         b.levels += p.row_bytes
+    if s.apart[last] > 1:
         empty(p, b.spread, p.row_bytes)
     if fresh or p.blocks[last] > 1 or p.two_boxes and p.chained > 1:    # else the borders of rows are still there
         empty(p, b.box, box)
-    fill_box(p, &b, 0, b.x + (b.position[last] + b.low) * s.x_stride[last], 1, b.box + b.low * p.pitch[last], False)
+    fill_box(p, &b, 0, b.x + (b.position[last] + b.low) * s.x_stride[last], 1,
+             (b.position[last] + b.low) * s.index_of[last], b.box + b.low * p.pitch[last], False)
     for axis in range(last):
         if not p.direct[axis]:
             reduce_axis(p, &b, axis)
@@ -397,30 +426,33 @@ cdef void run_block(const Plan* p, Py_ssize_t index, char* scratch, bint fresh) 
 
 cdef int run(const Pool* s, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
-    cdef Plan p
+    cdef Plan* p = new_plan(s, workers)
     cdef Py_ssize_t per_worker, i, chunks, chunk, rows
     cdef char* memory
     cdef char* scratch
-    make_plan(&p, s, workers)
+    if p == NULL:
+        return -1
     workers = max(1, min(workers, p.total))
-    rows = 2 + MERGED + (1 if s.apart[s.rank - 1] > 1 else 0) + (LEVELS if p.many_rows else 0)
+    rows = 2 + MERGED + (1 if s.apart[s.rank - 1] > 1 or p.finds else 0) + (LEVELS if p.many_rows else 0)
     per_worker = whole((2 if p.two_boxes else 1) * (p.box_bytes + SLACK) + rows * p.row_bytes, 64)
     memory = <char*> malloc(64 + workers * per_worker)
     if memory == NULL:
+        free(p)
         return -1
     scratch = aligned(memory)
     if workers == 1:
-        run_chunk(&p, 0, p.total, scratch)
+        run_chunk(p, 0, p.total, scratch)
     else:
         chunk = max(1, p.total // (workers * 8))
         chunks = (p.total + chunk - 1) // chunk
         if s.x_end - s.x < workers * CACHE:    # what a thread has read or written it finds again in the next call
             for i in prange(chunks, schedule="static", num_threads=<int> workers):
-                run_chunk(&p, i * chunk, min(p.total, (i + 1) * chunk), scratch + threadid() * per_worker)
+                run_chunk(p, i * chunk, min(p.total, (i + 1) * chunk), scratch + threadid() * per_worker)
         else:
             for i in prange(chunks, schedule="dynamic", num_threads=<int> workers):
-                run_chunk(&p, i * chunk, min(p.total, (i + 1) * chunk), scratch + threadid() * per_worker)
+                run_chunk(p, i * chunk, min(p.total, (i + 1) * chunk), scratch + threadid() * per_worker)
     free(memory)
+    free(p)
     return 0
 
 
@@ -434,73 +466,149 @@ cdef void run_chunk(const Plan* p, Py_ssize_t start, Py_ssize_t stop, char* scra
 
 # ---------------------------------------------------------------- one window for a whole item
 
-cdef bint is_whole(const Pool* s) noexcept nogil:
-    """Whether each row is one window, and nothing else is merged."""
-    return (s.rank == 2 and s.inner == 1 and s.start[1] == NULL and s.divisor[1] == NULL and not s.divides_x
-            and s.apart[1] == 1
-            and is_all(s.kernel[1], s.x_size[1], s.before[1], s.out_size[1]))
+cdef struct Whole:             # how these are shared out, and what of a worker's scratch is for what
+    Py_ssize_t piece           # elements that are folded to one at a time; then such results are
+    Py_ssize_t pieces
+    Py_ssize_t lines           # of a chunk, which are side by side or behind each other
+    Py_ssize_t width           # bytes of those side by side, in whole vectors
+    bint side_by_side
+    Py_ssize_t converted       # bytes of elements of x as they are merged
+    Py_ssize_t results
+    Py_ssize_t row
+    Py_ssize_t per_worker
 
 
-cdef inline void fold_in_pieces(const Plan* p, const char* x, char* to, char* results, char* scratch) noexcept nogil:
+cdef inline Py_ssize_t magnitude(Py_ssize_t n) noexcept nogil:
+    return -n if n < 0 else n
+
+
+cdef inline Whole share_out(const Plan* p) noexcept nogil:
+    cdef const Pool* s = p.s
+    cdef Whole w
+    cdef Py_ssize_t size = p.f.size, width
+    w.piece = BOX // size
+    w.pieces = (s.x_size[1] + w.piece - 1) // w.piece
+    # A few lines side by side are several lines of the cache; one alone has no neighbours to be read with.
+    w.side_by_side = (s.out_size[0] > 1 and magnitude(s.x_stride[0]) < magnitude(s.x_stride[1])
+                      and p.f.width > size)
+    if w.side_by_side:
+        w.lines = min(s.out_size[0], STRIPS * p.f.width // size)
+        width = whole(w.lines * size, p.f.width)
+        w.converted = w.piece * width
+    else:
+        w.lines = max(1, min(1024, 4 * BOX // max(1, s.x_size[1] * size) // MOST_LANES * MOST_LANES))
+        w.converted, width = BOX, size
+    w.width = width
+    w.converted += SLACK
+    w.results = whole((w.pieces + 1) * width + w.lines * size, 64) + SLACK
+    w.row = w.lines * 16 + SLACK
+    w.per_worker = whole(2 * w.converted + w.results + 2 * w.row + 6 * STRIPS * MOST_LANES * MOST_LANES, 64)
+    return w
+
+
+cdef inline void fold_in_pieces(const Plan* p, const Whole* w, const Block* b, const char* x, char* to,
+                                char* results) noexcept nogil:
     """A row, a cacheful after the other, whose results are a line that is folded in its turn."""
     cdef const Pool* s = p.s
-    cdef Py_ssize_t n = s.x_size[1], size = p.f.size, piece = BOX // size, pieces = (n + piece - 1) // piece, i, m
-    for i in range(pieces):
-        m = min(piece, n - i * piece)
+    cdef Py_ssize_t n = s.x_size[1], size = p.f.size, i, m
+    for i in range(w.pieces):
+        m = min(w.piece, n - i * w.piece)
         if p.reads_in_place:
-            p.f.fold(to, size, x + i * piece * size, 0, m, 1, s.x_end, p.f.none)
+            p.f.fold(to, size, x + i * w.piece * size, 0, m, 1, s.x_end, p.f.none)
         else:
-            convert_row(p, scratch, x + i * piece * s.x_stride[1], m)
-            p.f.fold(to, size, scratch, 0, m, 1, scratch + BOX + SLACK, p.f.none)
+            convert_row(p, b, b.converted, x + i * w.piece * s.x_stride[1], m, i * w.piece * s.index_of[1])
+            p.f.fold(to, size, b.converted, 0, m, 1, b.converted + BOX + SLACK, p.f.none)
         memcpy(results + i * size, to, size)
-    if pieces > 1:
-        p.f.fold(to, size, results, 0, pieces, 1, to, p.f.none)
+    if w.pieces > 1:
+        p.f.fold(to, size, results, 0, w.pieces, 1, to, p.f.none)
 
 
-cdef void fold_rows(const Plan* p, Py_ssize_t index, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
+cdef inline void stack_piece(const Plan* p, const Whole* w, const Block* b, const char* x, Py_ssize_t first,
+                             Py_ssize_t count, char* to) noexcept nogil:
+    """`count` rows side by side: their elements from `first` on become one each."""
+    cdef const Pool* s = p.s
+    cdef Py_ssize_t size = p.f.size, width = w.width, step = s.x_stride[1], i, c
+    cdef Py_ssize_t m = min(w.piece, s.x_size[1] - first), strips = width // p.f.width
+    x += first * step
+    if p.as_it_is and s.x_stride[0] == size and x + (max(0, (m - 1) * step)) + width <= s.x_end:
+        p.f.stack(to, x, step, m, strips, p.f.none, b.levels)
+        return
+    if p.gathers_alone:
+        for i in range(m):
+            p.gather(b.converted + i * width, size, x + i * step, s.x_stride[0], count)
+    else:
+        for i in range(m):
+            for c in range(count):
+                convert_row(p, b, b.converted + i * width + c * size, x + i * step + c * s.x_stride[0], 1,
+                            (first + i) * s.index_of[1])
+    p.f.stack(to, b.converted, width, m, strips, p.f.none, b.levels)
+
+
+cdef inline void stack_rows(const Plan* p, const Whole* w, const Block* b, Py_ssize_t count, char* results,
+                            char* scratch) noexcept nogil:
+    """As `fold_in_pieces`, of rows side by side."""
+    cdef Py_ssize_t i, size = p.f.size, width = w.width
+    for i in range(w.pieces):
+        stack_piece(p, w, b, b.x, i * w.piece, count, scratch + i * width)
+    if w.pieces > 1:
+        p.f.stack(scratch + w.pieces * width, scratch, width, w.pieces, width // p.f.width, p.f.none, b.levels)
+        scratch += w.pieces * width
+    memcpy(results, scratch, count * size)
+
+
+cdef void fold_rows(const Plan* p, const Whole* w, Py_ssize_t index, Py_ssize_t first, Py_ssize_t count,
+                    char* scratch) noexcept nogil:
     """Some rows of an item."""
     cdef const Pool* s = p.s
     cdef Py_ssize_t size = p.f.size, r
-    cdef char* results = scratch + BOX + SLACK
-    cdef char* row = results + whole((s.x_size[1] // (BOX // size) + 1 + count) * size, 64) + SLACK
+    cdef char* results = scratch + 2 * w.converted
+    cdef char* row = results + w.results
+    cdef bint leaves_range = False
+    cdef int minus_zeros = -1
+    cdef Py_ssize_t at[MAX_RANK]
     cdef Block b
     b.x, b.out = s.x + first * s.x_stride[0], s.out + first * s.out_stride[0]
     go_to_item(s, &b, index)
-    if p.reads_in_place and s.x_size[1] * size <= BOX:
+    b.at, b.leaves_range, b.minus_zeros = at, &leaves_range, &minus_zeros
+    b.converted, b.values, b.levels = scratch, scratch + w.converted, row + 2 * w.row
+    b.first[1], b.outs[1], b.wide = 0, count, row + w.row
+    if w.side_by_side:
+        stack_rows(p, w, &b, count, results, results + whole(w.lines * size, 64))
+    elif p.reads_in_place and s.x_size[1] * size <= BOX:
         p.f.fold(results, size, b.x, s.x_stride[0], s.x_size[1], count, s.x_end, p.f.none)
     else:
         for r in range(count):
-            fold_in_pieces(p, b.x + r * s.x_stride[0], row, results + count * size, scratch)
+            fold_in_pieces(p, w, &b, b.x + r * s.x_stride[0], row, results + count * size)
             memcpy(results + r * size, row, size)
-    b.first[1], b.outs[1], b.wide = 0, count, row + SLACK
     finish_row(p, &b, results, b.out, s.divided_by)
 
 
-cdef int run_whole(const Pool* given, Py_ssize_t workers) noexcept nogil:
-    cdef Plan p
-    cdef Pool s = given[0]
-    cdef Py_ssize_t chunk, chunks, total, per_worker, i, count = s.out_size[0]
+cdef int run_whole(const Pool* s, Py_ssize_t workers) noexcept nogil:
+    cdef Plan* p = new_plan(s, 1)
+    cdef Whole w
+    cdef Py_ssize_t chunks, total, i, count = s.out_size[0]
     cdef char* memory
     cdef char* scratch
-    make_plan(&p, &s, 1)
-    s.out_stride[1] = s.out_stride[0]    # results of a chunk are stored as one row
-    chunk = max(1, min(1024, 4 * BOX // max(1, s.x_size[1] * p.f.size) // MOST_LANES * MOST_LANES))
-    chunks = (count + chunk - 1) // chunk
+    if p == NULL:
+        return -1
+    w = share_out(p)
+    chunks = (count + w.lines - 1) // w.lines
     total = p.items * chunks
     workers = max(1, min(workers, total))
-    per_worker = whole(BOX + 4 * SLACK + (chunk + s.x_size[1] // (BOX // p.f.size) + 2) * p.f.size + chunk * 16, 64)
-    memory = <char*> malloc(64 + workers * per_worker)
+    memory = <char*> malloc(64 + workers * w.per_worker)
     if memory == NULL:
+        free(p)
         return -1
     scratch = aligned(memory)
     if workers == 1:
         for i in range(total):
-            fold_rows(&p, i // chunks, i % chunks * chunk, min(chunk, count - i % chunks * chunk), scratch)
+            fold_rows(p, &w, i // chunks, i % chunks * w.lines, min(w.lines, count - i % chunks * w.lines), scratch)
     else:
         for i in prange(total, schedule="dynamic", num_threads=<int> workers):
-            fold_rows(&p, i // chunks, i % chunks * chunk, min(chunk, count - i % chunks * chunk),
-                      scratch + threadid() * per_worker)
+            fold_rows(p, &w, i // chunks, i % chunks * w.lines, min(w.lines, count - i % chunks * w.lines),
+                      scratch + threadid() * w.per_worker)
     free(memory)
+    free(p)
     return 0
 
 

@@ -1,4 +1,7 @@
-"""Values put, or added, to where indices say: y[n, at[n, i]] = or += x[n, i], all three contiguous."""
+"""Values put, or added, to where indices say: y[n, at[n, i]] = or += x[n, i], all three contiguous.
+
+Booleans are added as NumPy adds them: or.
+"""
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t
 
@@ -18,9 +21,17 @@ ctypedef fused Number:
     long double
 
 
-cdef void put_item(Number* y, const int64_t* at, const Number* x, Py_ssize_t n, bint add) noexcept nogil:
+cdef enum:
+    PUT, ADD, OR
+
+
+cdef void put_item(Number* y, const int64_t* at, const Number* x, Py_ssize_t n, int how) noexcept nogil:
     cdef Py_ssize_t i
-    if add:
+    if how == OR:
+        for i in range(n):
+            if x[i] != 0:
+                y[at[i]] = 1
+    elif how == ADD:
         for i in range(n):
             y[at[i]] += x[i]
     else:
@@ -28,8 +39,8 @@ cdef void put_item(Number* y, const int64_t* at, const Number* x, Py_ssize_t n, 
             y[at[i]] = x[i]
 
 
-def put(Number[:, ::1] y, const int64_t[:, ::1] at, const Number[:, ::1] x, bint add, int workers):
-    """On `workers` threads, each with items of its own."""
+def put(Number[:, ::1] y, const int64_t[:, ::1] at, const Number[:, ::1] x, int how, int workers):
+    """On `workers` threads, each with items of its own; `how` is what `way` says."""
     cdef Py_ssize_t n = at.shape[1], items = at.shape[0], i
     if items == 0 or n == 0:
         return
@@ -40,10 +51,15 @@ def put(Number[:, ::1] y, const int64_t[:, ::1] at, const Number[:, ::1] x, bint
     with nogil:
         if workers <= 1:
             for i in range(items):
-                put_item(to + i * size, where + i * n, values + i * n, n, add)
+                put_item(to + i * size, where + i * n, values + i * n, n, how)
         else:
             for i in prange(items, schedule="static", num_threads=workers):
-                put_item(to + i * size, where + i * n, values + i * n, n, add)
+                put_item(to + i * size, where + i * n, values + i * n, n, how)
+
+
+def way(dtype, bint add):
+    """How values of a dtype are put, or added."""
+    return PUT if not add else OR if dtype.kind == "b" else ADD
 
 
 def as_numbers(y, at, x):

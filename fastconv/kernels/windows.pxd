@@ -5,11 +5,18 @@ Inline, for each build to have its own.
 from libc.math cimport fabs, frexp
 from libc.string cimport memcpy
 
-from fastconv.kernels.box cimport Block, Pass, Plan, extent, in_lines
-from fastconv.kernels.finish cimport divide_line, longdouble, quotient_line, stream_line, stream_quotients, take_root
-from fastconv.kernels.lines cimport LONGDOUBLE, line_copier
+from fastconv.kernels.box cimport Block, Pass, Plan, extent, in_lines, span
+from fastconv.kernels.finish cimport (
+    divide_line, leaves_range, longdouble, quotient_line, root, stream_line, stream_quotients, take_root,
+)
+from fastconv.kernels.keys cimport places_of
+from fastconv.kernels.lines cimport FLOAT32, FLOAT64, LONGDOUBLE, line_copier
 from fastconv.kernels.merge cimport MOST_LANES, Halving
-from fastconv.kernels.pooling cimport MEAN, ROOT, Pool
+from fastconv.kernels.norms cimport scaled_long_norm, scaled_norm
+from fastconv.kernels.order cimport any_minus_zero_d, any_minus_zero_f, any_zero_d, any_zero_f
+from fastconv.kernels.pooling cimport MEAN, PAIRS, ROOT, Pool
+from fastconv.kernels.problem cimport MAX_RANK
+from fastconv.kernels.zeros cimport first_is_minus, has_minus_zero, has_zero, line_test, next_axis
 
 
 cdef inline Halving halving(const Plan* p, Py_ssize_t n) noexcept nogil:
@@ -61,7 +68,7 @@ cdef inline double reduce_windows(const Plan* p, const Block* b, const char* row
         n = outs * p.u if exact else (length - (q.size - 1) * s.dilation[last]) * p.u
         p.f.slide(target, row if j == 0 else b.row, q.shift * d, q.m, row + q.offset * d, d, q.extra, n, exact, 1, 0,
                   0, by if exact and divides else 1)
-    if strided and p.u == 1:
+    if strided and p.u == 1 and s.element != PAIRS:
         line_copier(s.element, s.element)(to, size, b.row, s.stride[last] * size, outs)
     elif strided:
         for i in range(outs):
@@ -73,7 +80,7 @@ cdef inline const char* spread_row(const Plan* p, const Block* b, const char* ro
     """Elements apart from each other, in a row that holds nothing else."""
     cdef Py_ssize_t pitch = p.pitch[p.s.rank - 1], step = p.s.apart[p.s.rank - 1] * pitch, i
     cdef char* to = b.spread + b.ahead * pitch
-    if p.u == 1:
+    if p.u == 1 and p.s.element != PAIRS:
         line_copier(p.s.element, p.s.element)(to, step, row, pitch, b.elements)
     else:
         for i in range(b.elements):
@@ -105,23 +112,115 @@ cdef inline double reduce_row(const Plan* p, const Block* b, const char* row, ch
     return by
 
 
+ctypedef fused Real:
+    double
+    longdouble
+
+
+cdef inline void mend_norms(const Plan* p, const Block* b, Real* line, Real power) noexcept nogil:
+    """Roots of a row of sums, and norms computed by themselves in place of those that are not exact."""
+    cdef const Pool* s = p.s
+    cdef Py_ssize_t i, c
+    cdef int last = s.rank - 1
+    cdef const char* x = b.x
+    for i in range(b.outs[last]):
+        if p.whole:    # outputs are rows
+            b.at[0], b.at[1], x = 0, 0, b.x + i * s.x_stride[0]
+        else:
+            b.at[last] = b.first[last] + i
+        for c in range(p.u):
+            if leaves_range(line[i * p.u + c], power):
+                if Real is longdouble:
+                    line[i * p.u + c] = scaled_long_norm(s, p.gather, b.at, x + c * s.x_inner, power)
+                else:
+                    line[i * p.u + c] = scaled_norm(s, p.gather, b.at, x + c * s.x_inner, power)
+            else:
+                line[i * p.u + c] = root(line[i * p.u + c], power)
+
+
+cdef inline void take_roots(const Plan* p, const Block* b, char* line) noexcept nogil:
+    cdef Py_ssize_t n = b.outs[p.s.rank - 1] * p.u
+    if p.s.element == LONGDOUBLE:
+        if b.leaves_range[0]: mend_norms(p, b, <longdouble*> line, p.s.power)
+        else: take_root(<longdouble*> line, p.s.power, n)
+    else:
+        if b.leaves_range[0]: mend_norms(p, b, <double*> line, p.s.power)
+        else: take_root(<double*> line, p.s.power, n)
+
+
+cdef inline bint sees_minus_zero(const Plan* p, const Block* b) noexcept nogil:
+    """Of what of x a block sees."""
+    cdef const Pool* s = p.s
+    cdef Py_ssize_t low[MAX_RANK]
+    cdef Py_ssize_t n[MAX_RANK]
+    cdef Py_ssize_t first, reach
+    cdef int axis
+    for axis in range(s.rank):
+        if s.start[axis] != NULL:
+            first, reach = s.start[axis][b.first[axis]], span(s, axis, b.first[axis], b.outs[axis])
+        else:
+            first = b.first[axis] * s.stride[axis] - s.before[axis]
+            reach = (b.outs[axis] - 1) * s.stride[axis] + extent(s, axis)
+        low[axis] = max(0, first)
+        n[axis] = min(first + reach, s.x_size[axis]) - low[axis]
+    return has_minus_zero(s, p.gather, <line_test> any_minus_zero_f if s.element == FLOAT32 else
+                          <line_test> any_minus_zero_d if s.element == FLOAT64 else NULL, low, n, 0, b.x)
+
+
+cdef inline bint any_zero(int element, const char* line, Py_ssize_t n) noexcept nogil:
+    if element == FLOAT32: return any_zero_f(line, n)
+    if element == FLOAT64: return any_zero_d(line, n)
+    return has_zero(element, line, sizeof(longdouble), n, False)
+
+
+cdef inline void mend_zeros(const Plan* p, const Block* b, char* line) noexcept nogil:
+    """A row of extremes, of which zeros take the sign of the first in their windows."""
+    cdef const Pool* s = p.s
+    cdef Py_ssize_t i, c, size = p.f.size
+    cdef int last = s.rank - 1
+    cdef char* at
+    cdef double zero
+    cdef bint minus
+    cdef const char* x = b.x
+    if b.minus_zeros[0] == 0 or not any_zero(s.element, line, b.outs[last] * p.u):
+        return
+    if b.minus_zeros[0] < 0:
+        b.minus_zeros[0] = p.whole or sees_minus_zero(p, b)
+    if b.minus_zeros[0] == 0:
+        return
+    for i in range(b.outs[last]):
+        if p.whole:    # outputs are rows
+            b.at[0], b.at[1], x = 0, 0, b.x + i * s.x_stride[0]
+        else:
+            b.at[last] = b.first[last] + i
+        for c in range(p.u):
+            at = line + (i * p.u + c) * size
+            if has_zero(s.element, at, size, 1, False):
+                minus = first_is_minus(s, p.gather, b.at, next_axis(s, -1), x + c * s.x_inner) == 1
+                zero = -0.0 if minus else 0.0
+                line_copier(FLOAT64, s.element)(at, 0, <const char*> &zero, 0, 1)
+
+
 cdef inline void finish_row(const Plan* p, const Block* b, char* line, char* out, double by_all) noexcept nogil:
     """Divides, takes roots, and stores."""
     cdef const Pool* s = p.s
     cdef int last = s.rank - 1
     cdef Py_ssize_t n = b.outs[last], i
     cdef const double* by = s.divisor[last]
-    if p.last_element != s.element and p.streams and by == NULL:
+    if p.finds:
+        places_of(s.compared, s.element == PAIRS, line, n * p.u)
+    elif p.last_element != s.element and p.streams and by == NULL:
         stream_quotients(s.element, p.f.size, out, line, <double*> b.wide, by_all, n * p.u)
         return
-    if p.last_element != s.element:    # means of whole numbers
+    elif p.last_element != s.element:    # means of whole numbers
         quotient_line(s.element, <double*> b.wide, line, by if by == NULL else by + b.first[last], by_all, n, p.u)
         line = b.wide
     elif s.finish == MEAN:
         divide_line(p.last_element, line, by if by == NULL else by + b.first[last], by_all, n, p.u)
     elif s.finish == ROOT:
-        if s.element == LONGDOUBLE: take_root(<longdouble*> line, s.power, n * p.u)
-        else: take_root(<double*> line, s.power, n * p.u)
+        take_roots(p, b, line)
+    elif p.signs:
+        mend_zeros(p, b, line)
     if line == out:
         return
     if p.streams:

@@ -1,3 +1,0 @@
-from fastconv.kernels.pooling import Pooling
-
-def find(problem: Pooling, workers: int) -> None: ...
