@@ -864,8 +864,8 @@ def max_unpool(x, indices, kernel_size, stride, padding, output_size, layout, ou
     rank = rank_for(kernel_size, (<object> a).shape, rank, "kernel_size")
     check_shape((<object> a).shape, rank, last, "x")
     sizes = unpooled_sizes((<object> a).shape, rank, last, kernel_size, stride, padding, output_size)
-    check_size(result_shape((<object> a).shape, rank, last, sizes), 16, "output_size" if output_size is not None else "x",
-               "the result")
+    check_size(result_shape((<object> a).shape, rank, last, sizes), 16,
+               "output_size" if output_size is not None else "x", "the result")
     i = checked_indices(indices, a, "x", prod(sizes))
     result = own_order(a.dtype) if dtype is None else asked(dtype)
     return scattering(a, i, result, result, result_shape((<object> a).shape, rank, last, sizes), rank, last, out)
@@ -1022,8 +1022,8 @@ def lp_pool_gradient(x, norm_type, grad_output, kernel_size, stride, padding, di
     if out is not None:
         check_out(out, (<object> a).shape, result)
     wide = result if result.char == "g" else np.dtype(np.float64)
-    return (np.ascontiguousarray(in_dtype(a, wide)), np.ascontiguousarray(in_dtype(g, wide)), power, axes, sizes, last, wide,
-            result)
+    return (np.ascontiguousarray(in_dtype(a, wide)), np.ascontiguousarray(in_dtype(g, wide)), power, axes, sizes, last,
+            wide, result)
 
 
 def norm_records(cnp.ndarray x, y, Axes axes, bint last, double power):

@@ -117,6 +117,8 @@ def test_byte_order(name, dtype):
     function, given = SPECIFIED[name]
     if dtype == "c8" and any(part in name for part in ("max_", "min_", "lp_")):
         pytest.skip("not defined for complex numbers")
+    if dtype == "i4" and "lp_" in name:
+        pytest.skip("norms are floating-point numbers")
     wanted = function(**given, dtype=np.dtype(dtype))
     equal(function(**given, dtype=np.dtype(dtype).newbyteorder(">")), wanted)
     swapped = {option: value.astype(value.dtype.newbyteorder(">")) if isinstance(value, np.ndarray) else value
