@@ -371,9 +371,9 @@ class _Blocks:
         self.convolver.compute(x, Windows(sizes, outputs, self.taps, before), apply, corner)
 
     def cells_inside(self, corner):
-        """Which cells of a block lie within the image."""
+        """Which cells of a block lie within it and the image."""
         if not self.among_zeros:
-            return ()
+            return tuple(slice(0, f // c) for f, c in zip(self.full, self.cell, strict=True))
         axes = zip(self.start(corner), self.full, self.problem.x.shape, self.cell, strict=True)
         return tuple(slice(-(min(s, 0) // c), min(f, n - s) // c) for s, f, n, c in axes)
 

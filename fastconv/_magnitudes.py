@@ -48,6 +48,13 @@ def magnitudes(x):
     return np.abs(x) if x.dtype.kind != "c" else np.maximum(np.abs(x.real), np.abs(x.imag))
 
 
+def largest_magnitude(x):
+    """Of all elements, without an array of magnitudes; NaN where there is one."""
+    if x.dtype.kind == "c":
+        return np.maximum(largest_magnitude(x.real), largest_magnitude(x.imag))
+    return np.maximum(x.max(), -x.min())
+
+
 def exponent(largest, dtype) -> int:
     """The power of two by which to divide data with this largest magnitude before they are transformed."""
     power = int(np.frexp(largest)[1])
@@ -104,7 +111,7 @@ def _intervals(n, outputs, taps, before):
 
 
 @lru_cache(maxsize=256)
-def _cells(n, taps):
+def _periodic_intervals(n, taps):
     """Intervals of a periodic axis of which every window holds one; they say nothing of outputs."""
     cell = n if taps >= n else (taps + 2) // 3
     starts = np.arange(n // cell, dtype=np.intp) * cell
@@ -128,14 +135,20 @@ class Windows:
     @cached_property
     def intervals(self):
         if self.periodic:
-            return tuple(map(_cells, self.sizes, self.taps))
+            return tuple(map(_periodic_intervals, self.sizes, self.taps))
         return tuple(map(_intervals, self.sizes, self.outputs, self.taps, self.before))
 
-    def within_intervals(self, a):
-        """The largest elements of the intervals of all axes; axes in front of them stay."""
-        record, y = _pool_geometry.largest_within(a, [(starts, lengths) for starts, lengths, _ in self.intervals])
+    def _extremes(self, x, smallest):
+        tables = [(starts, lengths) for starts, lengths, _ in self.intervals]
+        record, y = _pool_geometry.extremes_within(x, tables, smallest)
         _reduce(record, 1)
         return y
+
+    def reached(self, x):
+        """The largest magnitudes in the intervals of all axes."""
+        if x.dtype.kind == "c":
+            return np.maximum(self.reached(x.real), self.reached(x.imag))
+        return np.maximum(self._extremes(x, False), -self._extremes(x, True))
 
     def largest(self, a):
         """The largest element of each output's window."""
@@ -213,9 +226,6 @@ class Kernel:
 def _apart(a):
     """Indices of the few taps of these magnitudes that are not finite or far above all others; None if those that are
     not finite are too many."""
-    top = a.max()
-    if np.isfinite(top) and np.count_nonzero(a > top / _STANDS_OUT) > _MOST_APART:
-        return ()
     a = np.where(np.isnan(a), np.inf, a)
     few = min(_MOST_APART, a.size)
     order = np.argpartition(a, a.size - few)[a.size - few:]
@@ -229,6 +239,10 @@ def _apart(a):
 
 def split_kernel(w):
     """The kernel with the taps that stand out apart; None if too many are not finite."""
+    top = largest_magnitude(w)
+    some = magnitudes(w.ravel()[:4096])
+    if np.isfinite(top) and np.count_nonzero(some > top / _STANDS_OUT) > _MOST_APART:    # more than could stand out
+        return Kernel(w, w, exponent=exponent(top, w.dtype))
     a = magnitudes(w).ravel()
     apart = _apart(a)
     if apart is None:
@@ -256,13 +270,17 @@ class _Stretch:
     """The data of one transform, made even: what is left of `x` as elements are set aside, and its magnitudes `a`."""
 
     def __init__(self, x, windows, kernel, transform):
-        self.x, self.a, self.windows, self.kernel, self.transform = x, magnitudes(x), windows, kernel, transform
+        self.x, self.windows, self.kernel, self.transform = x, windows, kernel, transform
         self.given, self.known = x, []    # outputs that are known to be a value: pairs of a mask and the value
         self.aside: list[tuple[tuple[int, ...], object]] = []
         taps = prod(windows.taps)
         self.room = min(_MOST_ASIDE, int(transform.seconds / (_ADDED_SECONDS + _PRODUCT_SECONDS * taps)) + 1)
         self.reach = reach(windows.taps)
         self.output_seconds = transform.product_seconds * (taps + 8)
+
+    @cached_property
+    def a(self):
+        return magnitudes(self.x)
 
     def set_aside(self, which):
         """Takes elements out, to be added by themselves; False if they are too many."""
@@ -285,7 +303,7 @@ class _Stretch:
 
     def take_out_nonfinite(self):
         """NaN and infinities; False if there are too many infinities whose products have different signs."""
-        if np.isfinite(self.a.max()):
+        if np.isfinite(largest_magnitude(self.x)):
             return True
         missing = np.isnan(self.a)
         if not self.set_aside(np.isinf(self.a)):
@@ -301,11 +319,11 @@ class _Stretch:
     def level(self):
         """Sets aside what stands out. Returns the intervals' largest elements, and the largest of all."""
         for _ in range(_ROUNDS):
-            reached, top = self.windows.within_intervals(self.a), self.a.max()
+            reached, top = self.windows.reached(self.x), largest_magnitude(self.x)
             limit = reached.min() * self.reach
             if top <= limit or not self.set_aside(self.a > limit):
                 return reached, top
-        return self.windows.within_intervals(self.a), self.a.max()
+        return self.windows.reached(self.x), largest_magnitude(self.x)
 
     def low_boxes(self, low):
         """Boxes of outputs whose intervals are low, or None if another way is better."""
@@ -381,12 +399,18 @@ def summed(x, windows, kernel, transform):
     return _Stretch(x, windows, kernel, transform).sums()
 
 
+def _cells(stack, cell, smallest):
+    """The largest or smallest elements of cells of the last axes, the last ones along an axis cut off by its end."""
+    (record,), cells, _ = _pool_geometry.max_pool(
+        stack, cell, cell, 0, 1, True, False, "channels_first", None, None, len(cell), smallest)
+    _reduce(record, 1)
+    return cells
+
+
 def even(stack, cell, inside, taps):
     """Which arrays of a stack can be transformed as they are, if each window holds one of the cells `inside` them."""
-    axes, a = tuple(range(1, stack.ndim)), magnitudes(stack)
-    (record,), cells, _ = _pool_geometry.max_pool(
-        a, cell, cell, 0, 1, False, False, "channels_first", None, None, len(cell), False)
-    _reduce(record, 1)
+    parts = (stack.real, stack.imag) if stack.dtype.kind == "c" else (stack,)
+    cells = np.max([[_cells(part, cell, False), -_cells(part, cell, True)] for part in parts], axis=(0, 1))
     least = np.array([some[held].min() for some, held in zip(cells, inside, strict=True)])
-    top, most = a.max(axes), np.ldexp(a.dtype.type(1), _SAFE[a.dtype.char])
+    top, most = cells.max(tuple(range(1, cells.ndim))), np.ldexp(cells.dtype.type(1), _SAFE[cells.dtype.char])
     return (top <= least * reach(taps)) & (top < most) & (top > 1 / most)

@@ -71,8 +71,8 @@ def adaptive_max_pool(
     dtype: Any,
     rank: int,
 ) -> tuple[list[Pooling], NDArray[Any], NDArray[Any] | None]: ...
-def largest_within(
-    x: NDArray[Any], tables: list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+def extremes_within(
+    x: NDArray[Any], tables: list[tuple[NDArray[np.intp], NDArray[np.intp]]], smallest: bool
 ) -> tuple[Pooling, NDArray[Any]]: ...
 def sum_pool(
     x: Any,

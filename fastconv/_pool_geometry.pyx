@@ -415,6 +415,7 @@ cdef Pooling record(cnp.ndarray x, cnp.ndarray y, Axes axes, int reduction, int 
             s.start[axis] = <const Py_ssize_t*> cnp.PyArray_DATA(axes.tables[i][0])
             s.count[axis] = <const Py_ssize_t*> cnp.PyArray_DATA(axes.tables[i][1])
     s.divided_by, s.power, s.finish, s.part, s.compared, s.smallest = 1, 0, AS_IT_IS, ALL, element, False
+    s.first_zero = False
     s.inner, s.x_inner, s.out_inner = x.shape[x.ndim - 1], x.strides[x.ndim - 1], y.strides[y.ndim - 1]
     if s.inner == 1 and lead + rank:    # of no interest, but looked at
         s.x_inner, s.out_inner = x.itemsize, y.itemsize
@@ -508,13 +509,14 @@ cdef tuple extreme(cnp.ndarray a, Axes axes, bint last, bint smallest, return_in
     y = new_or_given(out, shape, result, (a,)) if out is not None else new_like(a, shape, rank, last, result)
     a = as_it_lies(a, result)
     cdef int how = SMALLEST if smallest else LARGEST
-    records = [record(view_of(a, rank, last), view_of(y, rank, last), axes, how, compared_as(result))]
+    cdef Pooling values = record(view_of(a, rank, last), view_of(y, rank, last), axes, how, compared_as(result))
     if not finds:
-        return records, y, None
+        return [values], y, None
+    values.pool.first_zero = True
     found = new_like(a, shape, rank, last, np.dtype(np.int64))
-    records.append(finding(view_of(a, rank, last), view_of(found, rank, last), axes, prod(sizes), smallest,
-                           compared_as(result)))
-    return records, y, found
+    places = finding(view_of(a, rank, last), view_of(found, rank, last), axes, prod(sizes), smallest,
+                     compared_as(result))
+    return [values, places], y, found
 
 
 cdef Pooling finding(cnp.ndarray x, cnp.ndarray found, Axes axes, object places, bint smallest, int compared):
@@ -579,15 +581,17 @@ def adaptive_max_pool(x, output_size, return_indices, layout, out, dtype, int ra
     return extreme(a, adaptive_axes(sizes, outputs), last, False, return_indices, out, dtype)
 
 
-def largest_within(cnp.ndarray x, list tables):
-    """The record of the largest elements of intervals of the last axes, by their starts and lengths, and its array."""
+def extremes_within(cnp.ndarray x, list tables, bint smallest):
+    """The record of the largest or smallest elements of intervals of the last axes, by their starts and lengths, and
+    its array."""
     cdef int rank = len(tables), lead = x.ndim - rank
     shape = (<object> x).shape
     kernel = tuple([int(lengths.max()) for _, lengths in tables])
     outputs = tuple([len(starts) for starts, _ in tables])
     cdef cnp.ndarray y = np.empty(shape[:lead] + outputs, x.dtype)
     axes = Axes(kernel, kernel, (1,) * rank, (0,) * rank, outputs, shape[lead:], tuple(tables))
-    return record(view_of(x, rank, False), view_of(y, rank, False), axes, LARGEST, compared_as(x.dtype)), y
+    return record(view_of(x, rank, False), view_of(y, rank, False), axes, SMALLEST if smallest else LARGEST,
+                  compared_as(x.dtype)), y
 
 
 # ---------------------------------------------------------------- sums and averages

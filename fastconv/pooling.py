@@ -167,7 +167,8 @@ def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
     cost of a window is that of its sides' logarithms, not its area, with indices, too.
 
-    Of equal elements the first is the result and what its index names: so of zeros of both signs it has the first's.
+    Of equal elements an index names the first, and of zeros of both signs the result then has its sign; without indices
+    it may have either.
     A new result lies in memory as `x` does, if that is a Fortran-ordered array.
 
     References
@@ -256,7 +257,8 @@ def min_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False
     The bits of a result depend neither on the number of threads, nor on strides, nor on what else is in the batch. The
     cost of a window is that of its sides' logarithms, not its area, with indices, too.
 
-    Of equal elements the first is the result and what its index names: so of zeros of both signs it has the first's.
+    Of equal elements an index names the first, and of zeros of both signs the result then has its sign; without indices
+    it may have either.
     A new result lies in memory as `x` does, if that is a Fortran-ordered array.
 
     References

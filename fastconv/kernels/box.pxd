@@ -316,7 +316,7 @@ cdef inline void read_and_store(Plan* p) noexcept nogil:
         p.largest_base = (power(large(p.largest_base), 1 / <longdouble> s.power) if s.element == LONGDOUBLE else
                           power(large(<double> 0), 1 / s.power))
     p.finds = s.finish == PLACE
-    p.signs = s.reduction != TOTAL and not p.finds and s.element >= FLOAT16 and s.x_element >= FLOAT16
+    p.signs = s.first_zero and s.element >= FLOAT16 and s.x_element >= FLOAT16
     p.value_size = element_size(s.compared) if p.finds else 0
     p.gathers_alone = not p.finds and s.part == ALL and s.power == 0
     p.as_it_is = same(s.x_element, s.element) and s.power == 0 and not s.divides_x and not p.finds and s.part == ALL

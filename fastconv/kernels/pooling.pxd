@@ -44,6 +44,7 @@ cdef struct Pool:
     int element                          # what is reduced: x is converted to it
     int x_element
     int out_element
+    bint first_zero                      # among zeros of both signs the first is the result, as its index says
     Finish finish
     double power                         # of |x| before the sum; 0: x itself
     Part part
