@@ -331,17 +331,27 @@ class _Blocks:
         self.taps = self.problem.kernel.shape
         self.among_zeros = self.problem.boundary == "constant" and not self.problem.fill
         self.full = tuple(s + k - 1 for s, k in zip(self.step, self.taps, strict=True))
-        self.cell = self._cell()
+        self.cell = self._cell(self.among_zeros)
+        self.all_simple = convolver.exact or self._all_even(self._cell(True))
 
-    def _cell(self):
-        """Sizes of cells of which each window holds one, where the border cuts it off, too; None if they are few."""
+    def _cell(self, cut_off):
+        """Sizes of cells of which each window holds one, also where the border cuts it off; None if they are few."""
         least = self.taps
-        if self.among_zeros:
+        if cut_off:
             axes = zip(self.problem.x.shape, self.problem.out.shape, self.taps, self.problem.offset, strict=True)
             least = tuple(min(k, n, k - b, n - (o - 1 - b)) for n, o, k, b in axes)
         if any(4 * some < k for some, k in zip(least, self.taps, strict=True)):
             return None
         return tuple((some + 1) // 2 for some in least)
+
+    def _all_even(self, cell):
+        """Whether the whole image is even, so that there is no need to look at blocks."""
+        problem, kernel = self.problem, self.convolver.kernel
+        if cell is None or problem.fill or kernel.apart or kernel.exponent or problem.x.dtype.char not in "fdgFDG":
+            return False
+        steps, cell = _magnitudes.sampling(cell)
+        inside = tuple(slice(0, n // c) for n, c in zip(problem.x.shape, cell, strict=True))
+        return _magnitudes.even(problem.x[None], cell, [inside], self.taps, steps)[0]
 
     def block(self, corner):
         return _continued(self.problem, self.start(corner), self.full)
@@ -379,12 +389,12 @@ class _Blocks:
 
     def simple(self, stack, corners):
         """Which blocks can be transformed together, as they are."""
-        if self.convolver.exact:
+        if self.all_simple:
             return np.ones(len(corners), bool)
         if self.convolver.kernel.apart or self.convolver.kernel.exponent or self.cell is None:
             return np.zeros(len(corners), bool)
-        return _magnitudes.even(stack, self.cell, [self.cells_inside(corner) for corner in corners],
-                                self.taps)
+        inside = [self.cells_inside(corner) for corner in corners]
+        return _magnitudes.even(stack, self.cell, inside, self.taps)
 
     def compute(self, corners):
         convolver = self.convolver
@@ -409,7 +419,8 @@ def _correlate_blocks(convolver, chosen, workers):
     if not convolver.use(_multiplied_with(problem, convolver.transforms.dtype)):
         convolver.direct(problem, workers)
         return
-    blocks = _Blocks(convolver, chosen)
+    with np.errstate(all="ignore"):
+        blocks = _Blocks(convolver, chosen)
     _each(blocks.compute, batches, threads)
 
 

@@ -399,18 +399,31 @@ def summed(x, windows, kernel, transform):
     return _Stretch(x, windows, kernel, transform).sums()
 
 
-def _cells(stack, cell, smallest):
-    """The largest or smallest elements of cells of the last axes, the last ones along an axis cut off by its end."""
+_SAMPLES = 8                  # of a cell that tell enough of data that are even
+
+
+def sampling(cell):
+    """Steps along the axes that leave some elements of each cell, and the cells, whole steps of them."""
+    steps, left = [], prod(cell) // _SAMPLES
+    for n in cell:    # rows first, which spares their cache lines
+        steps.append(max(1, min(n, left)))
+        left //= steps[-1]
+    return tuple(steps), tuple(n // step * step for n, step in zip(cell, steps, strict=True))
+
+
+def even(stack, cell, inside, taps, steps=None):
+    """Which arrays of a stack can be transformed as they are, if each window holds one of the cells `inside` them.
+
+    With `steps`, cells are told by elements so far apart.
+    """
+    axes, steps = tuple(range(1, stack.ndim)), steps or (1,) * len(cell)
+    sampled = magnitudes(stack[(slice(None), *(slice(None, None, step) for step in steps))])
+    kernel = tuple(n // step for n, step in zip(cell, steps, strict=True))
     (record,), cells, _ = _pool_geometry.max_pool(
-        stack, cell, cell, 0, 1, True, False, "channels_first", None, None, len(cell), smallest)
+        sampled, kernel, kernel, 0, 1, False, False, "channels_first", None, None, len(cell), False)
     _reduce(record, 1)
-    return cells
-
-
-def even(stack, cell, inside, taps):
-    """Which arrays of a stack can be transformed as they are, if each window holds one of the cells `inside` them."""
-    parts = (stack.real, stack.imag) if stack.dtype.kind == "c" else (stack,)
-    cells = np.max([[_cells(part, cell, False), -_cells(part, cell, True)] for part in parts], axis=(0, 1))
     least = np.array([some[held].min() for some, held in zip(cells, inside, strict=True)])
-    top, most = cells.max(tuple(range(1, cells.ndim))), np.ldexp(cells.dtype.type(1), _SAFE[cells.dtype.char])
+    parts = (stack.real, stack.imag) if stack.dtype.kind == "c" else (stack,)
+    top = np.max([np.maximum(part.max(axes), -part.min(axes)) for part in parts], axis=0)
+    most = np.ldexp(top.dtype.type(1), _SAFE[top.dtype.char])
     return (top <= least * reach(taps)) & (top < most) & (top > 1 / most)
