@@ -15,6 +15,8 @@ cdef object own_order(object dtype)
 cdef object given_dtype(object dtype)
 cdef cnp.ndarray cast(cnp.ndarray a, object dtype)
 cdef bint reads_by_lines(cnp.ndarray a, object dtype)
+cdef bint along_memory(cnp.ndarray a, int lead, int rank)
+cdef cnp.ndarray rows_in_memory(cnp.ndarray a, int lead, int rank)
 cdef int check_out(object out, tuple shape, object dtype) except -1
 cdef bint may_overlap(cnp.ndarray a, cnp.ndarray b)
 cdef bint computes_into(cnp.ndarray out, object dtype, cnp.ndarray a, cnp.ndarray b)

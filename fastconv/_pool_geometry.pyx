@@ -10,7 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from fastconv._geometry cimport (
-    PART, SIZE, as_array, cast, check_out, check_size, given_dtype, named, own_order, reads_by_lines,
+    PART, SIZE, along_memory, as_array, cast, check_out, check_size, given_dtype, named, own_order, reads_by_lines,
+    rows_in_memory,
 )
 from fastconv._layer_geometry cimport (
     LAYOUTS, SIZES, Window, channels_first, is_sequence, new_or_given, per_axis, whole_number,
@@ -33,7 +34,6 @@ cdef object EXACT = 2**53    # whole numbers below it are numbers of float64
 cdef Py_ssize_t LONGEST_ROW = 2**18    # bytes
 cdef int NARROW = 5
 cdef int MANY_ROWS = 128
-cdef Py_ssize_t FAR = 512      # bytes
 
 
 # ---------------------------------------------------------------- windows
@@ -281,15 +281,6 @@ cdef tuple merged_whole(cnp.ndarray x, cnp.ndarray y, Axes axes):
     return (x.reshape(shape[:lead] + (n,) + shape[lead + rank:]),
             y.reshape(out[:lead] + (1,) + out[lead + rank:]),    # axes of one element: a view
             Axes((n,), (n,), (1,), (0,), (1,), (n,)))
-
-
-cdef bint along_memory(cnp.ndarray a, int lead, int rank):
-    """Whether the last of the spatial axes is the one whose elements are closest."""
-    cdef int i
-    for i in range(lead, lead + rank - 1):
-        if a.shape[i] > 1 and abs(a.strides[i]) < abs(a.strides[lead + rank - 1]):
-            return False
-    return True
 
 
 cdef tuple axis_order(cnp.ndarray x, Axes axes, int reduction):
@@ -610,24 +601,12 @@ cdef cnp.ndarray as_it_lies(cnp.ndarray a, object dtype):
     return copy if reads_by_lines(copy, dtype) else in_dtype(np.array(a), dtype)
 
 
-cdef cnp.ndarray turned(cnp.ndarray a, int rank, bint last):
-    """`a`, or a copy whose rows are rows in memory: sums go along them in any case, and elements of a line of the cache
-    would each be fetched alone. A few columns at a time, whose lines stay in the cache: a third of the time."""
-    cdef int lead = a.ndim - rank - last
-    cdef Py_ssize_t i, n = a.shape[lead + rank - 1]
-    if along_memory(a, lead, rank) or abs(a.strides[lead + rank - 1]) < FAR or n <= NARROW:
-        return a
-    copy = np.empty((<object> a).shape, a.dtype)
-    to, x = (np.moveaxis(b, lead + rank - 1, 0) for b in (copy, a))
-    for i in range(0, n, 16):
-        to[i:i + 16] = x[i:i + 16]
-    return copy
-
-
 cdef Pooling total(cnp.ndarray a, cnp.ndarray y, Axes axes, bint last, object dtype, int element):
     """The record of the sums of `a`, converted to `dtype`, in y."""
     cdef int rank = axes.rank
-    cdef cnp.ndarray x = view_of(turned(as_it_lies(a, dtype), rank, last), rank, last), to = view_of(y, rank, last)
+    cdef int lead = a.ndim - rank - last
+    cdef cnp.ndarray x = view_of(rows_in_memory(as_it_lies(a, dtype), lead, rank), rank, last)
+    cdef cnp.ndarray to = view_of(y, rank, last)
     if dtype.kind == "c":
         x, to = parts(x), parts(to)
     return record(x, to, axes, LARGEST if element == BOOL else TOTAL, element)

@@ -38,6 +38,16 @@ def test_ranks(layout, dtype, shapes):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", "BefdgF")
+def test_volumes(layout, dtype):
+    """Large enough for rows that lie across memory to be copied first."""
+    x, w = reals((20, 24, 41), "d", 1) * 20, reals((3, 2, 3), "d", 2) * 20
+    x, w = (a.astype(np.int8).astype(dtype) for a in (x, w))
+    for mode, boundary in (("same", "fill"), ("full", "wrap"), ("valid", "fill")):
+        agree("correlate", LAYOUTS[layout](x), w, mode, boundary, method="direct")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("method", ["direct", "fft"])
 @pytest.mark.parametrize("dtype", "efdgFD")
 def test_bits(layout, method, dtype):

@@ -81,7 +81,7 @@ def test_padding_never_wins(dtype):
 
 @pytest.mark.parametrize("dtype", "efdg")
 def test_zeros_of_both_signs(dtype):
-    """They are equal: the first is the result, its sign too, and the one that the index names."""
+    """They are equal: the first is the one that the index names, and the result; without indices, either may be."""
     rng = np.random.default_rng(3)
     for _ in range(40):
         pool = random_pool(rng)
@@ -90,9 +90,9 @@ def test_zeros_of_both_signs(dtype):
             wanted, first = getattr(reference, name)(x, pool.kernel, **pool.where, return_indices=True)
             got, indices = getattr(fastconv, name)(x, pool.kernel, **pool.where, return_indices=True)
             equal(indices, first, str(pool))
-            for values in (got, getattr(fastconv, name)(x, pool.kernel, **pool.where)):
-                equal(values, wanted, str(pool))
-                equal(np.signbit(values), np.signbit(wanted), str(pool))
+            equal(got, wanted, str(pool))
+            equal(np.signbit(got), np.signbit(wanted), str(pool))
+            equal(getattr(fastconv, name)(x, pool.kernel, **pool.where), wanted, str(pool))
 
 
 @QUIETLY
