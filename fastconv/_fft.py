@@ -331,8 +331,11 @@ class _Blocks:
         self.taps = self.problem.kernel.shape
         self.among_zeros = self.problem.boundary == "constant" and not self.problem.fill
         self.full = tuple(s + k - 1 for s, k in zip(self.step, self.taps, strict=True))
-        self.cell = self._cell(self.among_zeros)
-        self.all_simple = convolver.exact or self._all_even(self._cell(True))
+        # in mode "full", windows at the border may hold a single element: blocks there are looked at one by one
+        cut = self._cell(True)
+        self.inner_only = self.among_zeros and cut is None
+        self.cell = cut if self.among_zeros and cut else self._cell(False)
+        self.all_even = convolver.exact or self._all_even(self.cell if self.inner_only else cut)
 
     def _cell(self, cut_off):
         """Sizes of cells of which each window holds one, also where the border cuts it off; None if they are few."""
@@ -349,9 +352,16 @@ class _Blocks:
         problem, kernel = self.problem, self.convolver.kernel
         if cell is None or problem.fill or kernel.apart or kernel.exponent or problem.x.dtype.char not in "fdgFDG":
             return False
+        if any(n < c for n, c in zip(problem.x.shape, cell, strict=True)):
+            return False
         steps, cell = _magnitudes.sampling(cell)
         inside = tuple(slice(0, n // c) for n, c in zip(problem.x.shape, cell, strict=True))
         return _magnitudes.even(problem.x[None], cell, [inside], self.taps, steps)[0]
+
+    def inner(self, corner):
+        """Whether a block lies within the image."""
+        axes = zip(self.start(corner), self.full, self.problem.x.shape, strict=True)
+        return all(s >= 0 and s + f <= n for s, f, n in axes)
 
     def block(self, corner):
         return _continued(self.problem, self.start(corner), self.full)
@@ -382,19 +392,22 @@ class _Blocks:
 
     def cells_inside(self, corner):
         """Which cells of a block lie within it and the image."""
-        if not self.among_zeros:
+        if not self.among_zeros or self.inner_only:
             return tuple(slice(0, f // c) for f, c in zip(self.full, self.cell, strict=True))
         axes = zip(self.start(corner), self.full, self.problem.x.shape, self.cell, strict=True)
         return tuple(slice(-(min(s, 0) // c), min(f, n - s) // c) for s, f, n, c in axes)
 
     def simple(self, stack, corners):
         """Which blocks can be transformed together, as they are."""
-        if self.all_simple:
-            return np.ones(len(corners), bool)
-        if self.convolver.kernel.apart or self.convolver.kernel.exponent or self.cell is None:
-            return np.zeros(len(corners), bool)
+        kernel, simple = self.convolver.kernel, np.ones(len(corners), bool)
+        if self.inner_only and not self.convolver.exact:
+            simple &= [self.inner(corner) for corner in corners]
+        if self.all_even:
+            return simple
+        if kernel.apart or kernel.exponent:
+            return ~np.ones(len(corners), bool)
         inside = [self.cells_inside(corner) for corner in corners]
-        return _magnitudes.even(stack, self.cell, inside, self.taps)
+        return simple & _magnitudes.even(stack, self.cell, inside, self.taps)
 
     def compute(self, corners):
         convolver = self.convolver
