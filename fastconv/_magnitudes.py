@@ -72,7 +72,6 @@ def scaled(x, power):
 
 # ---------------------------------------------------------------- windows
 
-@lru_cache(maxsize=256)
 def _intervals(n, outputs, taps, before):
     """Intervals of an axis of n elements such that each output's window holds the one that is chosen for it.
 
@@ -110,12 +109,15 @@ def _intervals(n, outputs, taps, before):
     return np.array(starts, np.intp), np.array(lengths, np.intp), np.array([*firsts, outputs], np.intp)
 
 
-@lru_cache(maxsize=256)
 def _periodic_intervals(n, taps):
     """Intervals of a periodic axis of which every window holds one; they say nothing of outputs."""
     cell = n if taps >= n else (taps + 2) // 3
     starts = np.arange(n // cell, dtype=np.intp) * cell
     return starts, np.full(len(starts), cell, np.intp), None
+
+
+_known_intervals = lru_cache(maxsize=256)(_intervals)
+_known_periodic_intervals = lru_cache(maxsize=256)(_periodic_intervals)
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,8 @@ class Windows:
     @cached_property
     def intervals(self):
         if self.periodic:
-            return tuple(map(_periodic_intervals, self.sizes, self.taps))
-        return tuple(map(_intervals, self.sizes, self.outputs, self.taps, self.before))
+            return tuple(map(_known_periodic_intervals, self.sizes, self.taps))
+        return tuple(map(_known_intervals, self.sizes, self.outputs, self.taps, self.before))
 
     def _extremes(self, x, smallest):
         tables = [(starts, lengths) for starts, lengths, _ in self.intervals]
@@ -272,7 +274,7 @@ class _Stretch:
     def __init__(self, x, windows, kernel, transform):
         self.x, self.windows, self.kernel, self.transform = x, windows, kernel, transform
         self.given, self.known = x, []    # outputs that are known to be a value: pairs of a mask and the value
-        self.aside: list[tuple[tuple[int, ...], object]] = []
+        self.aside = []    # elements: pairs of place and value
         taps = prod(windows.taps)
         self.room = min(_MOST_ASIDE, int(transform.seconds / (_ADDED_SECONDS + _PRODUCT_SECONDS * taps)) + 1)
         self.reach = reach(windows.taps)
