@@ -26,13 +26,14 @@ from fastconv._geometry import part
 from fastconv._magnitudes import Kernel, Transform, Windows, scaled, split_kernel
 
 
-@cache
-def _scipy_fft():
-    """SciPy's transforms, None without SciPy."""
+def _find_scipy_fft():
     if not find_spec("scipy"):
         return None
     from scipy import fft
     return fft
+
+
+_scipy_fft = cache(_find_scipy_fft)    # SciPy's transforms, None without SciPy
 
 
 # Seconds for one real transform of m elements, per m * log2(m): 1024 x 1024 and 128 x 128 x 128, one core of a
