@@ -23,8 +23,9 @@ LEVELS = {
     "v4": (["-march=x86-64-v4", "-mprefer-vector-width=512"], "__AVX512BW__"),
 }
 COMMON = ["-O3", "-fwrapv", "-g0"]    # Python's own flags would add megabytes of debug information
-GATE = ["-O2"]                        # after COMMON: for what has no loops over data, to be smaller
-LEAN = ["-fno-ipa-cp-clone"]          # for pools: copies of functions for constant arguments took a sixth, for nothing
+GATE = ["-O2"]                        # after COMMON: for what has no loops over data, or few, to be smaller
+SMALL = ["-Os"]                       # where a tenth of a microsecond does not count
+LEAN = ["-fno-ipa-cp-clone"]          # for kernels: constant-propagation clones made them a sixth larger and no faster
 STRIPPED = ["-Wl,-s"]                 # without the names of functions that nothing outside calls
 OPENMP = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"]), (["/openmp"], [])]
 
@@ -69,7 +70,7 @@ class BuildExt(build_ext):
     def build_extensions(self):
         compile_args, link_args, told = self.openmp()
         common = COMMON if self.builds(COMMON) else []
-        gate = GATE if common else []
+        gate, small = (GATE, SMALL) if common else ([], [])
         lean = LEAN if self.builds(LEAN) else []
         stripped = STRIPPED if self.builds((), STRIPPED) else []
         levels = {
@@ -81,7 +82,10 @@ class BuildExt(build_ext):
             level = extension.name.split(".")[-2]
             if level in LEVELS and level not in levels:
                 continue
-            more = gate if extension.name.startswith("fastconv._") else lean if extension.name.endswith(".pool") else []
+            name = extension.name.split(".")[-1]
+            more = (small if name == "_tiled_geometry"
+                    else gate if name.startswith("_") or name in ("norms", "quotients", "spread")
+                    else lean if name in ("pool", "depthwise", "gemm", "unshared") else [])
             extension.extra_compile_args = common + more + compile_args + levels.get(level, [])
             extension.extra_link_args = link_args + stripped
             extension.define_macros.append(("FC_OPENMP", f'"{told}"'))

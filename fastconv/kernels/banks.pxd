@@ -2,12 +2,11 @@
 from libc.string cimport memset
 
 from fastconv.kernels.border cimport share, whole
-from fastconv.kernels.compensated cimport K_BLOCK, rounds
+from fastconv.kernels.compensated cimport K_BLOCK
 from fastconv.kernels.dots cimport TERMS_OF_TILE
 from fastconv.kernels.layer cimport INPUT, RESULT, WEIGHT, Banks, Layer, Pass
 from fastconv.kernels.lines cimport BOOL, line_copier, line_copy, same_bits
 from fastconv.kernels.patch cimport Cut, Patch, cut_of, outer_taps, patch_of, terms_of
-from fastconv.kernels.simd cimport V, adds_across, element_size
 
 cdef enum:
     RUN = 64                   # positions of a row that are taken together: long rows of x are read at once
@@ -340,21 +339,23 @@ cdef inline void divide(Plan* p, Py_ssize_t workers) noexcept nogil:
         fit(p)
 
 
-cdef inline Plan planned(V* like, const Layer* s, Pass wanted, Py_ssize_t workers) noexcept nogil:
+cdef inline Plan planned(const Layer* s, Pass wanted, Py_ssize_t size, Py_ssize_t lanes, bint rounded, bint across,
+                         Py_ssize_t workers) noexcept nogil:
+    """For elements of a size, whose sums are `rounded` or not, and in vectors that can be added `across` or not."""
     cdef Plan p
     memset(&p, 0, sizeof(p))
     p.s, p.banks, p.wanted, p.planes = s, &s.banks, wanted, s.planes
-    p.size, p.lanes = element_size(like), sizeof(V) // element_size(like)
-    p.by_samples = wanted == RESULT and adds_across(like) and s.planes == 1
+    p.size, p.lanes = size, lanes
+    p.by_samples = wanted == RESULT and across and s.planes == 1
     p.cut = cut_of(s, TERMS)
     count(&p)
     if wanted == RESULT:    # parts of integer sums are added likewise
         p.in_blocks = terms_of(&p.cut) < s.channels * p.planes * taps_of(s)
     elif wanted == WEIGHT:
-        p.in_blocks = rounds(like) and p.samples * p.repeats > K_BLOCK
+        p.in_blocks = rounded and p.samples * p.repeats > K_BLOCK
     else:
-        p.in_blocks = rounds(like) and s.filters > K_BLOCK
-    p.by_positions = (wanted == WEIGHT and adds_across(like) and s.planes == 1 and p.samples >= FEW_SAMPLES
+        p.in_blocks = rounded and s.filters > K_BLOCK
+    p.by_positions = (wanted == WEIGHT and across and s.planes == 1 and p.samples >= FEW_SAMPLES
                       and 4 * s.banks.tiles[s.rank - 1] >= p.lanes)
     divide(&p, workers)
     p.in_place = wanted != WEIGHT and lie_in_order(s, p.size)

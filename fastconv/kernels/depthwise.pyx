@@ -407,8 +407,9 @@ cdef int run_along_groups(V* like, const Layer* s, Py_ssize_t workers) noexcept 
 
 cdef int run(V* like, const Layer* s, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
-    if runs_along_groups(s, element_size(like), sizeof(V) // element_size(like)):
-        return run_along_groups(like, s, workers)
+    if V is vfloat or V is vdouble:    # other types would make the module larger by a half
+        if runs_along_groups(s, element_size(like), sizeof(V) // element_size(like)):
+            return run_along_groups(like, s, workers)
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, blocks, i, weight_bytes
     cdef Plan p = planned(s, rounds(like), size, lanes, workers)
     cdef const char* weights = s.packed if s.packed != NULL else s.weight

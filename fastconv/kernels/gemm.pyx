@@ -429,10 +429,16 @@ cdef void block(V* like, const Plan* p, Py_ssize_t index, Scratch* scratch) noex
         next_cut(p.s, &p.cut, &part.cut)
 
 
+cdef Plan plan_of(const Layer* s, Py_ssize_t size, Py_ssize_t lanes, bint along_pixels,
+                  Py_ssize_t workers) noexcept nogil:
+    """Compiled once, not inline for each element type."""
+    return planned(s, size, lanes, along_pixels, workers)
+
+
 cdef int run(V* like, const Layer* s, bint along_pixels, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
     cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size, per_worker, n, i
-    cdef Plan p = planned(s, size, lanes, along_pixels, workers)
+    cdef Plan p = plan_of(s, size, lanes, along_pixels, workers)
     cdef Scratch scratch
     cdef char* memory
     n = blocks(&p.grid)
@@ -476,7 +482,7 @@ cdef Py_ssize_t run_packing(V* like, const Layer* s, bint along_pixels, char* to
                             Py_ssize_t workers) noexcept nogil:
     """Packs the weights to `to`, if that is not NULL; returns the bytes it takes."""
     cdef Py_ssize_t size = element_size(like), i, n, filter, panels, bytes, infinite = 0
-    cdef Plan p = planned(s, size, sizeof(V) // size, along_pixels, 1)
+    cdef Plan p = plan_of(s, size, sizeof(V) // size, along_pixels, 1)
     panels = (p.grid.filters + p.panel - 1) // p.panel
     bytes = p.terms * size
     n = p.banks * s.groups * panels

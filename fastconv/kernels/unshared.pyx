@@ -31,7 +31,7 @@ from fastconv.kernels.banks cimport (
 )
 from fastconv.kernels.blocks cimport aligned
 from fastconv.kernels.border cimport whole
-from fastconv.kernels.compensated cimport K_BLOCK, add_block, compensate
+from fastconv.kernels.compensated cimport K_BLOCK, add_block, compensate, rounds
 from fastconv.kernels.dots cimport (
     MAX_SUMS, TERMS_OF_TILE, combine_rows, dot, dot_by_samples, filters_of_tile, multiply_pairs, rows_by_samples,
     samples_of_tile, sums_of_tile, vectors_of_tile,
@@ -44,7 +44,7 @@ from fastconv.kernels.patch cimport item_origin, next_cut, next_taps, outer_orig
 from fastconv.kernels.results cimport finish, move_results, store_by_samples
 from fastconv.kernels.seen cimport gather_samples, position_offset, see, turn_rows
 from fastconv.kernels.simd cimport (
-    V, add_elements, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
+    V, add_elements, adds_across, element_size, vbool, vdouble, vfloat, vint16, vint32, vint64, vlongdouble,
 )
 from fastconv.kernels.weights cimport tap_origin
 
@@ -505,10 +505,17 @@ cdef void compute_task(V* like, const Plan* p, Py_ssize_t index, char* memory) n
         compute_result(like, &t, first_bank_row(p, index // p.runs % p.row_blocks), index % p.runs * p.run)
 
 
+cdef Plan plan_of(const Layer* s, Pass wanted, Py_ssize_t size, Py_ssize_t lanes, bint rounded, bint across,
+                  Py_ssize_t workers) noexcept nogil:
+    """Compiled once, not inline for each element type."""
+    return planned(s, wanted, size, lanes, rounded, across, workers)
+
+
 cdef int run(V* like, const Layer* s, Pass wanted, Py_ssize_t workers) noexcept nogil:
     """Returns -1 without memory, before any work."""
     cdef Py_ssize_t per_worker, n, i
-    cdef Plan p = planned(like, s, wanted, workers)
+    cdef Py_ssize_t size = element_size(like), lanes = sizeof(V) // size
+    cdef Plan p = plan_of(s, wanted, size, lanes, rounds(like), adds_across(like), workers)
     cdef char* memory
     cdef char* scratch
     n = tasks(&p)
