@@ -266,7 +266,16 @@ def test_rounding(dtype):
             given = arranged(y, layer.rank, layout)
             got = compute("conv_transpose", given, w, **where, layout=layout, algorithm=algorithm)
             if got is not None:
-                near(got, *(arranged(a, layer.rank, layout) for a in (wanted, sizes)), dtype, w.size)
+                held = tile_sizes(sizes, layer.rank) if algorithm == "winograd" else sizes
+                near(got, *(arranged(a, layer.rank, layout) for a in (wanted, held)), dtype, w.size)
+
+
+def tile_sizes(sizes, rank):
+    """The largest of direct neighbours: outputs of a tile of Winograd's algorithm share their products' rounding."""
+    for axis in range(sizes.ndim - rank, sizes.ndim):
+        pads = [(1, 1) if i == axis else (0, 0) for i in range(sizes.ndim)]
+        sizes = np.lib.stride_tricks.sliding_window_view(np.pad(sizes, pads), 3, axis).max(-1)
+    return sizes
 
 
 def test_half_is_rounded_once():
