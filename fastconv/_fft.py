@@ -44,6 +44,7 @@ _BATCH_SECONDS = 40e-6         # what a batch of blocks does,
 _PLAN_SECONDS = 100e-6         # and a plan
 _BATCH = 1 << 17               # elements of the blocks transformed together, if there are several
 _LARGEST = 1 << 24             # elements of a block, unless the kernel asks for more
+_SAMPLED = 1 << 22             # elements of an image looked at before it is cut into blocks, at most
 
 
 def _fast_len(n: int) -> int:
@@ -264,11 +265,15 @@ class _Convolver:
         """A box of the output."""
         return self.problem.out[tuple(slice(c, c + n) for c, n in zip(corner, outputs, strict=True))]
 
+    def start(self, corner):
+        """The first element of the image that an output sees."""
+        return [c - before for c, before in zip(corner, self.problem.offset, strict=True)]
+
     def sum_directly(self, corner, outputs):
         """Computes a box of outputs by the direct kernels."""
         problem = self.problem
-        start = [c - before for c, before in zip(corner, problem.offset, strict=True)]
-        seen = _continued(problem, start, [n + k - 1 for n, k in zip(outputs, problem.kernel.shape, strict=True)])
+        sizes = [n + k - 1 for n, k in zip(outputs, problem.kernel.shape, strict=True)]
+        seen = _continued(problem, self.start(corner), sizes)
         self.direct(part(problem, seen, self.target(corner, outputs)), self.workers)
 
     def compute(self, x, windows, apply, corner):
@@ -356,26 +361,25 @@ class _Blocks:
         if any(n < c for n, c in zip(problem.x.shape, cell, strict=True)):
             return False
         steps, cell = _magnitudes.sampling(cell)
+        if problem.x.size > _SAMPLED * prod(steps):    # blocks need less memory
+            return False
         inside = tuple(slice(0, n // c) for n, c in zip(problem.x.shape, cell, strict=True))
         return _magnitudes.even(problem.x[None], cell, [inside], self.taps, steps)[0]
 
     def inner(self, corner):
         """Whether a block lies within the image."""
-        axes = zip(self.start(corner), self.full, self.problem.x.shape, strict=True)
+        axes = zip(self.convolver.start(corner), self.full, self.problem.x.shape, strict=True)
         return all(s >= 0 and s + f <= n for s, f, n in axes)
 
     def block(self, corner):
-        return _continued(self.problem, self.start(corner), self.full)
+        return _continued(self.problem, self.convolver.start(corner), self.full)
 
     def outputs(self, corner):
         return tuple(min(c + s, o) - c for c, s, o in zip(corner, self.step, self.problem.out.shape, strict=True))
 
-    def start(self, corner):
-        return [c - before for c, before in zip(corner, self.problem.offset, strict=True)]
-
     def compute_one(self, corner):
         """A block whose data may be of many magnitudes, or that may meet the image's end."""
-        problem, outputs, start = self.problem, self.outputs(corner), self.start(corner)
+        problem, outputs, start = self.problem, self.outputs(corner), self.convolver.start(corner)
         stop = [s + o + k - 1 for s, o, k in zip(start, outputs, self.taps, strict=True)]
         if self.among_zeros:    # of those the border's are left out
             inside = [(max(0, s), min(n, e)) for s, e, n in zip(start, stop, problem.x.shape, strict=True)]
@@ -395,7 +399,7 @@ class _Blocks:
         """Which cells of a block lie within it and the image."""
         if not self.among_zeros or self.inner_only:
             return tuple(slice(0, f // c) for f, c in zip(self.full, self.cell, strict=True))
-        axes = zip(self.start(corner), self.full, self.problem.x.shape, self.cell, strict=True)
+        axes = zip(self.convolver.start(corner), self.full, self.problem.x.shape, self.cell, strict=True)
         return tuple(slice(-(min(s, 0) // c), min(f, n - s) // c) for s, f, n, c in axes)
 
     def simple(self, stack, corners):
